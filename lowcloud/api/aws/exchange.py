@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lowcloud.api.aws.protocol.routing import DEFAULT_DIALECT, Dialect, Target
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from lowcloud.api.aws.request_bodies import RequestBody, inflate
 from lowcloud.api.http.incoming import Allowance, IncomingBody
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import authorise
+from lowcloud.core.errors import ForbiddenError
 
 UNVERIFIED_BYTES = 256 << 20  # in memory of bodies whose senders can be verified only with the complete body
 
@@ -120,10 +120,11 @@ def front_hook(service: str) -> Callable[[Create], Create]:
 
 
 def authorise_signed(context: Context, exchange: Exchange) -> None:
-    """Authorise an operation under its own name. Raises ForbiddenError."""
+    """Admit the callers of this account. Raises ForbiddenError."""
     caller, target = exchange.caller, exchange.target
     assert caller is not None and target is not None
-    authorise(context, caller, f"{target.service.name}:{target.operation.name}", target.path)
+    if caller.account_id != context.settings.account_id:
+        raise ForbiddenError(f"{caller.arn} is not authorized to perform: {target.operation.name}: another account.")
 
 
 def unsigned() -> SignatureError:

@@ -33,7 +33,7 @@ from lowcloud.api.http.sending import Send, send_response
 from lowcloud.api.http.urls import MalformedUrlError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.failures import storage_errors
 
 WORKERS = 64

@@ -7,7 +7,7 @@ from lowcloud import contract
 from lowcloud.core.context import Context
 from lowcloud.core.environments import package_index
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.identity.access import Caller, issue_session
+from lowcloud.core.identity import sessions
 from lowcloud.core.jobs import programs
 from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.jobs.logs import hosts
@@ -139,9 +139,9 @@ def _variables(context: Context, job: Job) -> dict[str, str]:
 def _client_variables(context: Context, job: Job) -> dict[str, str]:
     """Return variables with which AWS clients in the program act as the job's role, for as long as it may take."""
     requested = job.specification
-    caller = Caller(context.settings.account_id, "", role=requested.role, session=job.kind.role_session)
+    seconds = requested.max_runtime_seconds + SPARE_SECONDS
     try:
-        session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)
+        session = sessions.issue_for_role(context, requested.role, job.kind.role_session, seconds)
     except NotFoundError as error:
         raise StagingError(f"The role {requested.role!r} of the job has been deleted.") from error
     keys = client_environment.TemporaryKeys(

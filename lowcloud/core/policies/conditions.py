@@ -1,6 +1,6 @@
 """Conditions of policies: operators, and how they treat several values and missing ones.
 
-Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys".
+Source: IAM User Guide, "IAM JSON policy elements: Condition operators", "Set operators for multivalued context keys".
 """
 
 import base64

@@ -20,7 +20,17 @@ VERSIONS = ("2012-10-17", "2008-10-17")
 PRINCIPAL_TYPES = ("AWS", "Service", "Federated", "CanonicalUser")
 EVERYONE = ("AWS", "*")
 
-_ELEMENTS = ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+_ELEMENTS = (
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+)
 _ACTION = re.compile(r"\*|[a-z0-9-]+:[\w*?-]+", re.ASCII | re.IGNORECASE)
 _INDEXED_ACTIONS = 1024
 
@@ -178,9 +188,7 @@ def _actions(found: Mapping[str, Any], elements: Elements) -> tuple[tuple[Templa
     return tuple(Template(action.lower(), has_variables=False) for action in actions), name == "NotAction"
 
 
-def _resources(
-    found: Mapping[str, Any], elements: Elements, has_variables: bool
-) -> tuple[tuple[Template, ...], bool]:
+def _resources(found: Mapping[str, Any], elements: Elements, has_variables: bool) -> tuple[tuple[Template, ...], bool]:
     if not elements.resource:
         if "Resource" in found or "NotResource" in found:
             raise PolicyError("Has prohibited field Resource")

@@ -122,9 +122,7 @@ def _denying(
             yield policy, statement
 
 
-def _applying(
-    found: Iterable[Policy], request: AccessRequest, allows: bool
-) -> Iterator[tuple[Policy, Statement]]:
+def _applying(found: Iterable[Policy], request: AccessRequest, allows: bool) -> Iterator[tuple[Policy, Statement]]:
     for policy in found:
         for statement in policy.statements_on(request.action, allows):
             if statement.applies(request):
@@ -154,12 +152,23 @@ def _grant_of(statement: Statement, principal: Principal) -> _Grant:
     """Return how a statement of a resource-based policy names a principal."""
     names = statement.principals
     if statement.excludes_principals:
-        is_named = not names.isdisjoint((EVERYONE, *principal.names)) or (
-            principal.kind is PrincipalKind.ROOT and not names.isdisjoint(principal.account_names)
-        )
-        return _Grant.NONE if is_named else _Grant.DIRECT
+        return _Grant.NONE if _is_excluded(statement, principal) else _Grant.DIRECT
     if not names.isdisjoint((EVERYONE, *principal.names)):
         return _Grant.DIRECT
     if principal.role_arn and ("AWS", principal.role_arn) in names:
         return _Grant.ROLE
     return _Grant.NONE if names.isdisjoint(principal.account_names) else _Grant.ACCOUNT
+
+
+def _is_excluded(statement: Statement, principal: Principal) -> bool:
+    """Return whether NotPrincipal names a principal.
+
+    An account stands for its principals if the statement allows; if it denies, AWS asks to name each principal that is
+    to be spared beside its account.
+    """
+    names = statement.principals
+    if not names.isdisjoint((EVERYONE, *principal.names)):
+        return True
+    if statement.allows or principal.kind is PrincipalKind.ROOT:
+        return not names.isdisjoint((*principal.account_names, ("AWS", principal.role_arn)))
+    return False

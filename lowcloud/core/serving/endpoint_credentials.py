@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError, NotFoundError
-from lowcloud.core.identity.access import Caller, Credentials, issue_session
+from lowcloud.core.identity import sessions
+from lowcloud.core.identity.sessions import Credentials
 from lowcloud.core.serving.endpoint_records import Endpoint, from_row
 from lowcloud.core.serving.models import Model
 from lowcloud.home import client_environment
@@ -58,9 +59,7 @@ def issue(context: Context, token: str) -> Credentials:
         raise ForbiddenError(f"The endpoint {holder.endpoint!r} of this token has been deleted.")
     role = endpoint.models[holder.model].role.rpartition("/")[2]
     try:
-        return issue_session(
-            context, Caller(context.settings.account_id, "", role=role, session=SESSION_NAME), SESSION_SECONDS
-        )
+        return sessions.issue_for_role(context, role, SESSION_NAME, SESSION_SECONDS)
     except NotFoundError as error:
         raise ForbiddenError(f"The role {role!r} of the model has been deleted.") from error
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lowcloud.api.aws.gateway import Gateway
-from lowcloud.core.identity import access
+from lowcloud.core.identity import credentials
 from lowcloud.home.settings import EXECUTION_ROLE
 from tests.support.databases.postgres import start_server
 from tests.support.servers.endpoint import ACCOUNT, Endpoint
@@ -43,7 +43,7 @@ def test_a_session_whose_role_is_looked_up_slowly_delays_no_other_request(
 
     with serving(gateway) as server, ThreadPoolExecutor(1) as pool:
         client = session_client(server, service)
-        monkeypatch.setattr(access, "_has_role", look_up)
+        monkeypatch.setattr(credentials, "_has_role", look_up)
         slow = pool.submit(client.list_buckets if service == "s3" else client.get_caller_identity)
         assert begun.wait(TIMEOUT_SECONDS)
         server.client("s3").list_buckets()

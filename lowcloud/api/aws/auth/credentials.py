@@ -5,14 +5,15 @@ from concurrent.futures import Executor
 
 from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault
 from lowcloud.core.context import Context
-from lowcloud.core.identity import access
-from lowcloud.core.identity.access import Credentials, TokenExpiredError, UnknownKeyError
+from lowcloud.core.identity import credentials
+from lowcloud.core.identity.credentials import TokenExpiredError, UnknownKeyError
+from lowcloud.core.identity.sessions import Credentials
 
 
 def find_credentials(context: Context, access_key_id: str, session_token: str | None) -> Credentials:
     """Return the credentials with this access key id. Raises SignatureError."""
     try:
-        return access.find_credentials(context, access_key_id, session_token)
+        return credentials.find(context, access_key_id, session_token)
     except TokenExpiredError as error:
         raise SignatureError(
             SignatureFault.EXPIRED_TOKEN, "The security token included in the request is expired"

@@ -9,7 +9,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.pages import page_of
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Series, Summary
 

@@ -12,7 +12,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, ForbiddenError, InUseError, InvalidError, NotFoundError
 from lowcloud.core.identity import roles
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_PAGE_SIZE = 100

@@ -8,7 +8,7 @@ from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry import logs
 
 DEFAULT_PAGE_SIZE = 50  # of groups or streams

@@ -16,7 +16,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control import leader_election, periodic_tasks
 from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.jobs import jobs, programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.training import TRAINING

@@ -9,7 +9,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry import metric_series
 from lowcloud.core.telemetry.metric_series import Statistic
 from lowcloud.core.telemetry.metrics import Point, Series

@@ -5,7 +5,7 @@ from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.serving import invocation
 from lowcloud.core.serving.endpoint_records import SEE_LOG
 from lowcloud.core.serving.endpoints import ENDPOINT

@@ -1,7 +1,6 @@
 """STS operations: the identity of the caller, and temporary credentials."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
@@ -10,9 +9,10 @@ from lowcloud.api.aws.services.policies import trusts
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError, InvalidError, NotFoundError
-from lowcloud.core.identity import roles
-from lowcloud.core.identity.access import Caller, Credentials, issue_session
+from lowcloud.core.identity import roles, sessions
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
+from lowcloud.core.identity.sessions import Credentials
 
 DEFAULT_ROLE_SECONDS = 3600
 ROOT_TOKEN_SECONDS = 3600  # default and maximum of the root of an account
@@ -23,16 +23,16 @@ register_errors("sts", ErrorCodes({ForbiddenError: ("AccessDenied", 403), Invali
 
 @operation("sts", "GetCallerIdentity")
 def get_caller_identity(context: Context, caller: Caller, request: Request) -> Answer:
-    return {"UserId": _user_id(context, caller), "Account": caller.account_id, "Arn": caller_arn(caller)}
+    return {"UserId": caller.principal_id, "Account": caller.account_id, "Arn": caller.arn}
 
 
 @operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
 def get_session_token(context: Context, caller: Caller, request: Request) -> Answer:
     """A longer duration than the maximum is shortened to it, as AWS documents for the root of an account."""
-    if caller.access_key_id != context.settings.root_key.access_key_id:
+    if caller.is_temporary:
         raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
     seconds = min(request.get("DurationSeconds", ROOT_TOKEN_SECONDS), ROOT_TOKEN_SECONDS)
-    session = issue_session(context, caller, seconds)
+    session = sessions.issue(context, caller, seconds)
     return {"Credentials": _credentials(session)}
 
 
@@ -54,28 +54,21 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
             "ValidationError",
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         )
-    session = issue_session(context, replace(caller, role=role.name, session=request["RoleSessionName"]), seconds)
+    session = sessions.issue_for_role(context, role.name, request["RoleSessionName"], seconds)
     return {
         "Credentials": _credentials(session),
         "AssumedRoleUser": {
             "AssumedRoleId": f"{role.role_id}:{session.caller.session}",
-            "Arn": caller_arn(session.caller),
+            "Arn": session.caller.arn,
         },
     }
-
-
-def caller_arn(caller: Caller) -> str:
-    """Return the ARN that identifies a caller."""
-    if caller.role is None:
-        return f"arn:aws:iam::{caller.account_id}:root"
-    return f"arn:aws:sts::{caller.account_id}:assumed-role/{caller.role}/{caller.session}"
 
 
 def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
     """Return the role if it exists and trusts the caller; AWS gives no other reason than that it is denied."""
     denied = AwsError(
         "AccessDenied",
-        f"User: {caller_arn(caller)} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+        f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
         403,
     )
     account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
@@ -83,20 +76,9 @@ def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
         role = resources.find(context, ROLE, name.rpartition("/")[2])
     except NotFoundError as error:
         raise denied from error
-    if account != context.settings.account_id or not trusts(role.trust_policy, caller.account_id, caller_arn(caller)):
+    if account != context.settings.account_id or not trusts(role.trust_policy, caller.account_id, caller.arn):
         raise denied
     return role
-
-
-def _user_id(context: Context, caller: Caller) -> str:
-    if caller.role is None:
-        return caller.account_id
-    if caller.role_id is not None:
-        return f"{caller.role_id}:{caller.session}"
-    try:  # a session of version 0.1.0
-        return f"{resources.find(context, ROLE, caller.role).role_id}:{caller.session}"
-    except NotFoundError as error:
-        raise AwsError("InvalidClientTokenId", "The role behind these credentials has been deleted.", 403) from error
 
 
 def _credentials(session: Credentials) -> Mapping[str, Any]:

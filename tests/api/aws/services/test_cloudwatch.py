@@ -7,7 +7,7 @@ import pytest
 
 from lowcloud.api.aws.services import cloudwatch
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point, Series
 
@@ -18,7 +18,7 @@ SPAN = {"StartTime": datetime.fromtimestamp(0, UTC), "EndTime": datetime.fromtim
 def test_points_of_another_unit_than_requested_are_left_out(context: Context, unit: dict[str, str], count: int) -> None:
     with context.database.transaction() as connection:
         metrics.record(connection, [(Series("space", "loss"), Point(60.0, 0.5))])
-    caller = Caller(context.settings.account_id, None, None)
+    caller = Caller(context.settings.account_id)
     metric = {"Namespace": "space", "MetricName": "loss"}
     requested: dict[str, Any] = {**SPAN, **metric, "Period": 60, "Statistics": ["Sum"], **unit}
     assert len(cloudwatch.get_metric_statistics(context, caller, requested)["Datapoints"]) == count

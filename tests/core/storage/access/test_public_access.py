@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 
 from lowcloud.core.context import Context
-from lowcloud.core.errors import ForbiddenError
-from lowcloud.core.identity.access import ANONYMOUS, authorise
 from lowcloud.core.storage.access import access_lists, public_access
 from lowcloud.core.storage.access.public_access import allows_everyone, evaluate, may_allow_anyone
 from lowcloud.core.storage.buckets import buckets, configurations
@@ -122,14 +120,3 @@ def test_a_bucket_without_public_access_is_known_before_the_request_is_read(
     assert not may_allow_anyone(context, "closed")
     assert not may_allow_anyone(context, "missing")
     assert may_allow_anyone(context, "bucket")
-
-
-def test_anonymous_callers_are_authorised_by_the_same_function(open_cloud: Context) -> None:
-    with pytest.raises(ForbiddenError):
-        authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")
-    with pytest.raises(ForbiddenError):
-        authorise(open_cloud, ANONYMOUS, "sagemaker:ListModels", "/")
-    configurations.put(
-        open_cloud, "bucket", public_access.POLICY, {"text": "", "is_public": True, "statements": [statement()]}
-    )
-    authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")

@@ -18,7 +18,7 @@ from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
 from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, DamagedObjectError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage import failures
 
 log = logging.getLogger("lowcloud.s3")

@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.translation import read_tags
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.resource_kind import ResourceKind
 
 

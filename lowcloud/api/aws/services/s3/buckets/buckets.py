@@ -12,7 +12,7 @@ from lowcloud.api.aws.services.s3.translation.access_lists import ACL, owner_id,
 from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.buckets import buckets
 

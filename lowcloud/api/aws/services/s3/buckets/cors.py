@@ -9,7 +9,7 @@ from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_config
 from lowcloud.api.aws.services.s3.front.cors import KIND, METHODS
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import configurations
 
 MAX_RULES = 100

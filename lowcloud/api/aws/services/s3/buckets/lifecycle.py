@@ -17,7 +17,7 @@ from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, n
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.tags import parse_tags
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import configurations
 
 KIND = "lifecycle"

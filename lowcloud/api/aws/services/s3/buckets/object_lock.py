@@ -7,7 +7,7 @@ from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets
 
 MAX_DAYS, MAX_YEARS = 36500, 100

@@ -6,7 +6,7 @@ from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_config
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.access_lists import ACL
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.access.access_lists import OWNER_ONLY
 from lowcloud.core.storage.buckets import configurations
 from lowcloud.core.storage.buckets.buckets import OWNERSHIP

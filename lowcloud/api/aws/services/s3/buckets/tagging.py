@@ -5,7 +5,7 @@ from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags, render_tags
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import configurations
 
 KIND = "tags"

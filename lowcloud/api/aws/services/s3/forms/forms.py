@@ -19,14 +19,10 @@ from lowcloud.api.aws.services.s3.forms.post_policy import SizeLimits, check_pol
 from lowcloud.api.aws.services.s3.translation.errors import entity_too_large
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import (
-    ANONYMOUS,
-    Caller,
-    Credentials,
-    TokenExpiredError,
-    UnknownKeyError,
-    find_credentials,
-)
+from lowcloud.core.identity import credentials
+from lowcloud.core.identity.callers import ANONYMOUS, Caller
+from lowcloud.core.identity.credentials import TokenExpiredError, UnknownKeyError
+from lowcloud.core.identity.sessions import Credentials
 
 _V2_FIELDS = ("awsaccesskeyid", "signature")
 _V4_FIELDS = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
@@ -156,7 +152,7 @@ def _v4_signer(context: Context, fields: Mapping[str, str]) -> Caller:
 
 def _credentials(context: Context, key_id: str, token: str | None) -> Credentials:
     try:
-        return find_credentials(context, key_id, token)
+        return credentials.find(context, key_id, token)
     except TokenExpiredError as error:
         raise SignatureError(SignatureFault.EXPIRED_TOKEN, "The provided token has expired.") from error
     except UnknownKeyError as error:

@@ -11,7 +11,6 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError
-from lowcloud.core.identity.access import ANONYMOUS, authorise
 from lowcloud.core.storage.access import public_access
 
 Grant = tuple[str, str]  # ("bucket" or "object": whose access control list, the permission that it must grant)
@@ -73,7 +72,8 @@ def authorise_anonymous(context: Context, operation: str, request: Mapping[str, 
     if not permissions:
         raise ForbiddenError(f"{operation} needs a signature.")
     for permission in permissions:
-        authorise(context, ANONYMOUS, permission.action, permission.resource, permission.grant)
+        if not public_access.allows_everyone(context, permission.action, permission.resource, permission.grant):
+            raise ForbiddenError(f"Anonymous callers may not perform {permission.action} on {permission.resource}.")
 
 
 def must_hide(context: Context, error: AwsError, request: Mapping[str, Any]) -> bool:

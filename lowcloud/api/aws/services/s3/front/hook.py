@@ -24,7 +24,8 @@ from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.api.http.urls import MalformedUrlError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.identity.access import ANONYMOUS, Credentials
+from lowcloud.core.identity.callers import ANONYMOUS
+from lowcloud.core.identity.sessions import Credentials
 from lowcloud.core.storage.access.public_access import may_allow_anyone
 from lowcloud.core.storage.failures import storage_errors
 

@@ -8,7 +8,7 @@ from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, 
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
 from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.objects import listings
 from lowcloud.core.storage.objects.listings import Entry, VersionListing
 from lowcloud.core.storage.objects.versions import Version

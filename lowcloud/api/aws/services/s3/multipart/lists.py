@@ -9,7 +9,7 @@ from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, qu
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
 from lowcloud.api.aws.services.s3.translation.headers import STANDARD
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.multipart.uploads import Upload
 

@@ -17,7 +17,7 @@ from lowcloud.api.aws.services.s3.translation.headers import (
     render_version,
 )
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.multipart.uploads import Part, Upload
 from lowcloud.core.storage.objects.checksums import DEFAULT_ALGORITHM

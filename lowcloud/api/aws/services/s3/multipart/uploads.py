@@ -27,7 +27,7 @@ from lowcloud.api.aws.services.s3.translation.tags import parse_tags_header
 from lowcloud.api.aws.services.s3.wire_format import URL
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.multipart import completions, uploads
 from lowcloud.core.storage.multipart.completions import RequestedPart
 from lowcloud.core.storage.multipart.uploads import Upload

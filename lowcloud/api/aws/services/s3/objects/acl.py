@@ -10,7 +10,7 @@ from lowcloud.api.aws.services.s3.translation.access_lists import (
     render_list,
 )
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
 

@@ -10,7 +10,7 @@ from lowcloud.api.aws.services.s3.translation.checksums import render_checksum
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
 from lowcloud.api.aws.services.s3.translation.headers import STANDARD, render_version
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import metadata, objects
 from lowcloud.core.storage.objects.versions import Object

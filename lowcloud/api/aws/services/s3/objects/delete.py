@@ -9,7 +9,7 @@ from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
 from lowcloud.api.aws.services.s3.translation.headers import check_version_id, parse_delete_preconditions
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, objects
 from lowcloud.core.storage.objects.deletions import Deletion

@@ -5,7 +5,7 @@ from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.locks import ON, parse_retain_until, render_legal_hold
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects, version_updates
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, NotLockableError

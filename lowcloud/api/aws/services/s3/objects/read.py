@@ -16,7 +16,7 @@ from lowcloud.api.aws.services.s3.translation.headers import (
 )
 from lowcloud.api.aws.services.s3.translation.locks import render_lock
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import byte_ranges, metadata, objects
 from lowcloud.core.storage.objects.versions import Object

@@ -5,7 +5,7 @@ from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.headers import render_version
 from lowcloud.api.aws.services.s3.translation.tags import MAX_OBJECT_TAGS, parse_tags, render_tags
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.objects import objects, version_updates
 
 

@@ -22,7 +22,7 @@ from lowcloud.api.aws.services.s3.translation.headers import (
 from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, parse_lock
 from lowcloud.api.aws.services.s3.translation.tags import parse_tags_header
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.objects import notifications, objects
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
 from lowcloud.core.storage.objects.metadata import ObjectMetadata

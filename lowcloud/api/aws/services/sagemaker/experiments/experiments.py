@@ -8,7 +8,7 @@ from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, times
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import experiments
 from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
 

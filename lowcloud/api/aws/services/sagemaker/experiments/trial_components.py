@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_me
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, name_of, read_tags, time, times, without_none
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry.metrics import Statistics
 from lowcloud.core.tracking import trial_components, trial_members
 from lowcloud.core.tracking.lineage import SUBJECT_SCHEME

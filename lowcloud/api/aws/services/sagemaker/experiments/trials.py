@@ -9,7 +9,7 @@ from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_me
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, times
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import trial_members, trials
 from lowcloud.core.tracking.trial_components import COMPONENT
 from lowcloud.core.tracking.trials import TRIAL, Trial

@@ -14,7 +14,7 @@ from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.serving import model_servers, models
 from lowcloud.core.serving.models import MODEL, Model
 

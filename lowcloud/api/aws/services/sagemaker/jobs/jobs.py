@@ -13,7 +13,7 @@ from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, NotFoundError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.jobs import creation, jobs
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, Specification, State

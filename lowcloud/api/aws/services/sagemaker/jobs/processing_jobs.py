@@ -20,7 +20,7 @@ from lowcloud.api.aws.services.sagemaker.translation import (
     times,
 )
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.jobs.jobs import Job, Output, Specification, State
 from lowcloud.core.jobs.processing import PROCESSING
 from lowcloud.core.staging.channels import Channel

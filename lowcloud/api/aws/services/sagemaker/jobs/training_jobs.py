@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, require_role, time, times
 from lowcloud.core import events
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.jobs import jobs, logs, training
 from lowcloud.core.jobs.jobs import Job, Limit, State
 from lowcloud.core.jobs.training import TRAINING

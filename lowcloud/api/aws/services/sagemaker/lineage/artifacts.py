@@ -19,7 +19,7 @@ from lowcloud.api.aws.services.sagemaker.translation import name_of, read_tags
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import lineage
 from lowcloud.core.tracking.lineage import ARTIFACT, Entity, EntityKind
 

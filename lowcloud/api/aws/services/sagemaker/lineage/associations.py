@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.lists import read_page
 from lowcloud.api.aws.services.sagemaker.sources import source_types
 from lowcloud.api.aws.services.sagemaker.translation import time
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import associations
 from lowcloud.core.tracking.associations import ASSOCIATION, Association, Vertex
 

@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.sources import format_metadata, format_
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, name_of, read_tags, times
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import lineage
 from lowcloud.core.tracking.lineage import KINDS, Entity, EntityKind
 

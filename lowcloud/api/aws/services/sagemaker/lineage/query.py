@@ -9,7 +9,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_errors, tracking_errors
 from lowcloud.api.aws.services.sagemaker.sources import source_types
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.tracking import lineage_query
 from lowcloud.core.tracking.associations import Association, Vertex
 from lowcloud.core.tracking.lineage_query import Direction

@@ -11,7 +11,7 @@ from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_error
 from lowcloud.api.aws.services.sagemaker.search.properties import elements, is_maybe_numeric, reader
 from lowcloud.api.aws.services.sagemaker.search.resources import RESOURCES, TIMES, Resource, documents
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.callers import Caller
 from lowcloud.core.resources import Condition
 from lowcloud.core.search import Expression, Filter, Nested, Operator, Search, Sort, compare, parse_time
 

@@ -1,0 +1,94 @@
+"""Sessions: temporary credentials of a role, a user or a federated user.
+
+The token of a session is the encrypted credentials themselves, so that any server of this home can check them without a
+table.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lowcloud.core import resources
+from lowcloud.core.context import Context
+from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.identifiers import new_identifier
+from lowcloud.core.identity.roles import ROLE
+from lowcloud.core.policies.requests import PrincipalKind
+from lowcloud.store.blobs.encryption import TamperedError
+
+_PURPOSE = "session token"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Keys that sign requests; temporary ones have a session token and expire."""
+
+    access_key_id: str
+    secret_access_key: str
+    caller: Caller
+    session_token: str | None = None
+    expires_at: float | None = None
+
+
+def issue(context: Context, caller: Caller, duration_seconds: int) -> Credentials:
+    """Issue temporary credentials for `caller`."""
+    key_id = new_identifier("ASIA", 16)
+    now = context.now()
+    session = Credentials(
+        access_key_id=key_id,
+        secret_access_key=secrets.token_urlsafe(30),
+        caller=replace(caller, access_key_id=key_id, is_temporary=True, issued_at=now),
+        expires_at=float(int(now + duration_seconds)),
+    )
+    stored = {**asdict(session), "caller": {**asdict(session.caller), "kind": caller.kind.value}}
+    sealed = context.keys.seal(json.dumps(stored).encode(), _PURPOSE)
+    return replace(session, session_token=sealed.hex())
+
+
+def issue_for_role(context: Context, role: str, session: str, duration_seconds: int) -> Credentials:
+    """Issue temporary credentials of a role, for a program that the cloud runs. Raises NotFoundError."""
+    found = resources.find(context, ROLE, role)
+    caller = Caller(
+        context.settings.account_id,
+        kind=PrincipalKind.ROLE_SESSION,
+        name=found.name,
+        path=found.path,
+        unique_id=found.role_id,
+        session=session,
+    )
+    return issue(context, caller, duration_seconds)
+
+
+def open_token(context: Context, session_token: str) -> Credentials:
+    """Return the credentials in a session token. Raises ValueError for a text that is none of this cloud."""
+    try:
+        stored = json.loads(context.keys.unseal(bytes.fromhex(session_token), _PURPOSE))
+    except (TamperedError, ValueError) as error:
+        raise ValueError("The session token is not one of this cloud.") from error
+    return Credentials(**{**stored, "caller": _load_caller(stored["caller"]), "session_token": session_token})
+
+
+def _load_caller(stored: Mapping[str, Any]) -> Caller:
+    if "kind" not in stored:  # issued by a version before 0.3, and a long job may still use it
+        role = stored["role"]
+        kind = PrincipalKind.ROOT if role is None else PrincipalKind.ROLE_SESSION
+        return Caller(
+            stored["account_id"],
+            stored["access_key_id"],
+            kind,
+            name=role or "",
+            unique_id=stored.get("role_id") or "",
+            session=stored["session"] or "",
+            is_temporary=True,
+        )
+    policies = stored["policies"]
+    return Caller(
+        **{
+            **stored,
+            "kind": PrincipalKind(stored["kind"]),
+            "policies": None if policies is None else tuple(policies),
+            "transitive_tags": tuple(stored["transitive_tags"]),
+        }
+    )
