@@ -105,6 +105,11 @@ class Context:
     def __post_init__(self) -> None:
         self.wake.subscribe(self.cache.clear)
 
+    @property
+    def account_id(self) -> str:
+        """The account whose resources an operation works on."""
+        return self.settings.account_id
+
     def now(self) -> float:
         """Return the seconds since the epoch."""
         return time.time()
