@@ -14,8 +14,10 @@ from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.blobs.files import BlobStore
 from lowcloud.store.blobs.reserve import DiskReserve
 from lowcloud.store.db.database import Database
+from lowcloud.store.generation import Generation
 
 CACHE_SECONDS = 0.5
+CACHED_VALUES = 10_000
 
 T = TypeVar("T")
 
@@ -69,6 +71,39 @@ class ReadCache:
         self._cached.clear()
 
 
+class AccessCache:
+    """Caches what decides on access: policies, keys, lists. A change in any process of the store is seen at once.
+
+    Servers of one store on several machines share no memory: they see each other's changes after CACHE_SECONDS.
+    """
+
+    def __init__(self, generation: Generation):
+        self._generation = generation
+        self._cached: dict[object, tuple[bytes, float, object]] = {}
+
+    def get(self, key: object, read: Callable[[], T]) -> T:
+        """Return the cached value of `key` unless anything has changed since, or else what `read` returns."""
+        found, value = self.peek(key)
+        if found:
+            return cast(T, value)
+        generation, now = self._generation.current(), time.monotonic()  # before reading: a change makes it out of date
+        fresh = read()
+        if len(self._cached) >= CACHED_VALUES:  # requests may ask for any name
+            self._cached.clear()
+        self._cached[key] = (generation, now, fresh)
+        return fresh
+
+    def peek(self, key: object) -> tuple[bool, object]:
+        """Return whether a value of `key` is cached, and the value."""
+        generation, read_at, value = self._cached.get(key, (b"", 0.0, None))
+        is_current = generation == self._generation.current() and time.monotonic() - read_at < CACHE_SECONDS
+        return is_current, value
+
+    def invalidate(self) -> None:
+        """Discard all cached values of all processes. Called after the transaction that changes what decides."""
+        self._generation.advance()
+
+
 class ProcessState:
     """State that core keeps in the memory of this process: one object of each class, created when first used."""
 
@@ -95,6 +130,7 @@ class Context:
     reserve: DiskReserve
     engine: Engine
     kinds: Registry
+    access: AccessCache
     connections: Connections = field(default_factory=Connections)
     wake: WakeSignal = field(default_factory=WakeSignal)
     cache: ReadCache = field(default_factory=ReadCache)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from lowcloud.api.aws import execution_role
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core import kinds
-from lowcloud.core.context import Context
+from lowcloud.core.context import AccessCache, Context
 from lowcloud.core.control import periodic_tasks
 from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.identity import roles
@@ -50,6 +50,7 @@ from lowcloud.store.blobs.reserve import DiskReserve
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.schema_check import UpgradeNeededError
+from lowcloud.store.generation import Generation
 
 OPEN_FILES = 10_240  # the maximum that macOS accepts
 CONNECTION_GRACE_SECONDS = 3  # for requests that are in progress when the server shuts down
@@ -87,6 +88,7 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             files=BlobStore(settings.data / "objects", keys),
             reserve=DiskReserve(settings.data / "reserve"),
             kinds=kinds.discover(),
+            access=AccessCache(Generation(settings.data / "access-generation")),
             engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )

@@ -5,10 +5,10 @@ other kinds too (S3: CORS preflights, browser forms, anonymous reads) registers 
 calls at the same points.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Protocol
 
 from lowcloud.api.aws.auth import signature_v2, signature_v4
 from lowcloud.api.aws.auth.credentials import find_credentials_in_worker
@@ -20,7 +20,6 @@ from lowcloud.api.aws.request_bodies import RequestBody, inflate
 from lowcloud.api.http.incoming import Allowance, IncomingBody
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
-from lowcloud.core.errors import ForbiddenError
 
 UNVERIFIED_BYTES = 256 << 20  # in memory of bodies whose senders can be verified only with the complete body
 
@@ -41,9 +40,6 @@ class FrontHook(Protocol):
 
         Raises SignatureError, AwsError and RequestBodyError.
         """
-
-    def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
-        """Raise ForbiddenError if the caller may not do this. Runs in a worker thread."""
 
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
         """Add the service's headers to a response, which may be an error."""
@@ -93,9 +89,6 @@ class SignedRequests:
         exchange.target = find_target(request, exchange.dialect, raw)
         return inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
 
-    def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
-        authorise_signed(self._context, exchange)
-
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
         return None
 
@@ -117,14 +110,6 @@ def front_hook(service: str) -> Callable[[Create], Create]:
         return create
 
     return register
-
-
-def authorise_signed(context: Context, exchange: Exchange) -> None:
-    """Admit the callers of this account. Raises ForbiddenError."""
-    caller, target = exchange.caller, exchange.target
-    assert caller is not None and target is not None
-    if caller.account_id != context.settings.account_id:
-        raise ForbiddenError(f"{caller.arn} is not authorized to perform: {target.operation.name}: another account.")
 
 
 def unsigned() -> SignatureError:

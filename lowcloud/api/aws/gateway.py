@@ -17,6 +17,7 @@ from lowcloud.api.aws import errors, services
 from lowcloud.api.aws.auth import signature_errors
 from lowcloud.api.aws.auth.signature_errors import SignatureError
 from lowcloud.api.aws.auth.signature_v4 import read_claim
+from lowcloud.api.aws.authorisation import authorise
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.exchange import Exchange
 from lowcloud.api.aws.front_hooks import FRONT_HOOKS, FrontHook, SignedRequests
@@ -148,7 +149,8 @@ class Gateway:
         self, operation: Operation, target: Target, exchange: Exchange, body: bytes | RequestBody
     ) -> HttpResponse:
         """Perform an asynchronous operation."""
-        parsed = self._prepare(operation, target, exchange, body)
+        loop = asyncio.get_running_loop()
+        parsed = await loop.run_in_executor(self._workers, self._prepare, operation, target, exchange, body)
         with storage_errors():
             output = await operation.function(self._context, exchange.caller, parsed)
         return serialize(target.service, target.operation, target.protocol, output, exchange.request.id)
@@ -162,7 +164,8 @@ class Gateway:
         code = errors.validation_code(target.service.name, target.protocol, has_document)
         validate(target.operation, parsed, code)
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
-        self._hook(exchange).authorise(exchange, parsed)
+        assert exchange.caller is not None
+        authorise(self._context, exchange.caller, operation, exchange.received, parsed)
         return parsed
 
     def _hook(self, exchange: Exchange) -> FrontHook:

@@ -2,14 +2,14 @@
 
 An operation is one small function that translates and calls core:
 
-    @operation("sagemaker", "StopTrainingJob")
+    @operation("sagemaker", "StopTrainingJob", on("training-job/{TrainingJobName}"))
     def stop_training_job(context: Context, caller: Caller, request: Request) -> Answer:
         """Only what the name does not say."""
         training.stop(context, request["TrainingJobName"])
         return {}
 
 What an operation may rely on
-- The request is verified, `caller` is its sender, and the caller is authorised.
+- The request is verified, `caller` is its sender, and has the permissions that the operation declares.
 - `request` has the members of botocore's input shape by name, parsed and validated against the model: required members
   are present; types, enums, lengths, ranges and patterns hold. Times are datetimes in UTC, blobs are bytes, a map is a
   dict. Members named in `refused` are absent.
@@ -35,6 +35,8 @@ from functools import cached_property
 from inspect import iscoroutinefunction
 from typing import Any
 
+from lowcloud.api.aws.access.calls import Access
+
 Request = Mapping[str, Any]  # the parsed input, by the member names of botocore's model
 Answer = Mapping[str, Any]  # the output, likewise
 Function = Callable[[Any, Any, Request], Any]
@@ -47,6 +49,7 @@ class Operation:
     service: str  # botocore's service name: "s3", "sagemaker", "sagemaker-runtime", "logs", ...
     name: str
     function: Function
+    access: Access  # the permissions that a call needs
     # Members refused with an error, since ignoring them could do harm; "A.B" is B of A, "A=X" is A with the value X.
     refused: tuple[str, ...]
     ignored: tuple[str, ...]  # members accepted without effect, each harmless; listed in docs/COMPATIBILITY.md
@@ -61,13 +64,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {}
 
 
 def operation(
-    service: str, name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+    service: str, name: str, access: Access, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
-    """Register a function in the table."""
+    """Register a function in the table, with the permissions that it needs (access/permissions.py)."""
 
     def register(function: Function) -> Function:
         assert (service, name) not in OPERATIONS, f"{service} {name} is registered twice"
-        OPERATIONS[service, name] = Operation(service, name, function, refused, ignored)
+        OPERATIONS[service, name] = Operation(service, name, function, access, refused, ignored)
         return function
 
     return register

@@ -22,6 +22,8 @@ class HttpRequest:
     path: str
     query: str
     headers: Mapping[str, str]  # names in lower case, repeated ones joined by commas
+    client: str = ""  # the address of the other end of the connection; "": a socket without one
+    is_secure: bool = False  # over TLS
     id: str = field(default_factory=new_request_id)
 
     @property
@@ -45,7 +47,9 @@ def request_head(scope: Mapping[str, Any]) -> HttpRequest:
         name, value = raw_name.decode("latin-1").lower(), _text(raw_value)
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     raw_path = scope.get("raw_path") or scope["path"].encode()
-    return HttpRequest(scope["method"], _text(raw_path), _text(scope["query_string"]), headers)
+    client = (scope.get("client") or ("",))[0]
+    is_secure = scope.get("scheme") == "https"
+    return HttpRequest(scope["method"], _text(raw_path), _text(scope["query_string"]), headers, client, is_secure)
 
 
 def _text(raw: bytes) -> str:

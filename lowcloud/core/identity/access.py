@@ -1,13 +1,13 @@
 """Whether a caller may do what it requests: every request passes `authorise`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError
 from lowcloud.core.identity import caller_policies
 from lowcloud.core.identity.callers import Caller
-from lowcloud.core.policies.evaluation import UNSHARED, Decision, ResourceAccess, evaluate
+from lowcloud.core.policies.evaluation import UNSHARED, Decision, Grant, ResourceAccess, evaluate
 from lowcloud.core.policies.requests import AccessRequest, Facts
 
 
@@ -19,7 +19,8 @@ class Permission:
     resource: str  # its ARN, or "*" for actions that have none
     account_id: str  # of the owner of the resource
     facts: Facts = field(default_factory=dict)  # condition keys of the request
-    find_access: Callable[[], ResourceAccess] | None = None  # the resource's policy and access control list
+    find_access: Callable[[], ResourceAccess] | None = None  # the resource's policy
+    find_grant: Callable[[], Grant] | None = None  # of an access control list; asked if no policy allows
 
 
 class AccessDeniedError(ForbiddenError):
@@ -45,7 +46,11 @@ def decide(context: Context, caller: Caller, permission: Permission) -> Decision
         caller.principal, permission.action, permission.resource, permission.account_id, permission.facts
     )
     shared = permission.find_access() if permission.find_access else UNSHARED
-    return evaluate(request, caller_policies.of(context, caller), shared)
+    policies = caller_policies.of(context, caller)
+    decision = evaluate(request, policies, shared)
+    if decision.allowed or decision.is_explicit or permission.find_grant is None:
+        return decision
+    return evaluate(request, policies, replace(shared, granted=permission.find_grant()))
 
 
 def _message(caller: Caller, permission: Permission, decision: Decision) -> str:

@@ -19,7 +19,7 @@ def of(context: Context, caller: Caller) -> Policies:
     session = None if caller.policies is None else tuple(compiled(text, "") for text in caller.policies)
     if caller.kind is PrincipalKind.ROLE_SESSION:
         key = ("policies", caller.account_id, caller.kind, caller.name)
-        own = context.cache.get(key, lambda: _of_role(context, caller.name))
+        own = context.access.get(key, lambda: _of_role(context, caller.name))
     else:
         own = NO_POLICIES
     return own if session is None else Policies(own.identity, own.boundary, session)

@@ -48,5 +48,5 @@ def _has_role(context: Context, caller: Caller) -> bool:
         except NotFoundError:
             return None
 
-    found = context.cache.get(("role", caller.name), find_role)
+    found = context.access.get(("role", caller.name), find_role)
     return found is not None and caller.unique_id in ("", found)

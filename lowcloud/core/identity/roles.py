@@ -45,6 +45,7 @@ def create(
         if resources.exists(connection, ROLE.is_named(name)):
             raise AlreadyExistsError(ROLE.noun, name)
         connection.execute(insert(roles).values(**vars(role)))
+    context.access.invalidate()
     return role
 
 
@@ -76,7 +77,7 @@ def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tup
 def delete(context: Context, name: str) -> None:
     """Delete a role. Raises NotFoundError, and InUseError while policies are attached or written into the role."""
     resources.delete(context, ROLE, name, _require_no_policies)
-    context.cache.clear()  # its sessions end
+    context.access.invalidate()  # its sessions end
 
 
 def attach(context: Context, name: str, policy: str) -> None:
@@ -85,6 +86,7 @@ def attach(context: Context, name: str, policy: str) -> None:
         row = {"role": resources.require(connection, ROLE, name).name, "policy": policy}
         if policy not in _attachments(connection, row["role"]):
             connection.execute(insert(role_attachments).values(row))
+    context.access.invalidate()
 
 
 def detach(context: Context, name: str, policy: str) -> None:
@@ -95,6 +97,7 @@ def detach(context: Context, name: str, policy: str) -> None:
         removed = connection.execute(role_attachments.delete().where(rows.role == role, rows.policy == policy))
         if removed.rowcount == 0:
             raise NotFoundError("policy attached to the role", policy)
+    context.access.invalidate()
 
 
 def attachments(context: Context, name: str) -> Sequence[str]:
@@ -109,6 +112,7 @@ def put_policy(context: Context, name: str, policy_name: str, document: str) -> 
         role = resources.require(connection, ROLE, name).name
         _delete_policy(connection, role, policy_name)
         connection.execute(insert(role_policies).values(role=role, name=policy_name, document=document))
+    context.access.invalidate()
 
 
 def get_policy(context: Context, name: str, policy_name: str) -> str:
@@ -133,6 +137,7 @@ def delete_policy(context: Context, name: str, policy_name: str) -> None:
     with context.database.transaction() as connection:
         if _delete_policy(connection, resources.require(connection, ROLE, name).name, policy_name) == 0:
             raise NotFoundError("role policy", policy_name)
+    context.access.invalidate()
 
 
 def _require_no_policies(connection: Connection, role: Role) -> None:

@@ -43,6 +43,7 @@ class Operator:
 class Condition:
     """One operator and key of a statement's Condition with the policy's values, of which any may agree."""
 
+    name: str  # of the operator, in lower case: "stringlike"
     operator: Operator | None  # None: Null
     key: str  # in lower case
     values: tuple[Template, ...]
@@ -70,17 +71,19 @@ class Condition:
         return operator.is_negated and self.quantifier is Quantifier.SINGLE
 
 
-def parse_operator(name: str) -> tuple[Operator | None, Quantifier, bool]:
-    """Return the operator of a name such as "ForAnyValue:StringLikeIfExists". Raises ValueError."""
-    head, found, rest = name.lower().rpartition(":")
+def parse_operator(text: str) -> tuple[str, Operator | None, Quantifier, bool]:
+    """Return name, operator, quantifier and IfExists of a text such as "ForAnyValue:StringLikeIfExists".
+
+    Raises ValueError.
+    """
+    head, found, rest = text.lower().rpartition(":")
     quantifier = Quantifier(head) if found else Quantifier.SINGLE
     if rest == "null" and not found:
-        return None, quantifier, False
-    if_exists = rest.endswith("ifexists")
-    operator = OPERATORS.get(rest.removesuffix("ifexists") if if_exists else rest)
-    if operator is None:
-        raise ValueError(name)
-    return operator, quantifier, if_exists
+        return rest, None, quantifier, False
+    name = rest.removesuffix("ifexists")
+    if name not in OPERATORS:
+        raise ValueError(text)
+    return name, OPERATORS[name], quantifier, name != rest
 
 
 def normalise(value: object) -> str:

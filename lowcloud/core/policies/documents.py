@@ -224,7 +224,7 @@ def _conditions(found: Any, has_variables: bool) -> tuple[Condition, ...]:
     parsed = []
     for name, keys in found.items():
         try:
-            operator, quantifier, if_exists = conditions.parse_operator(name)
+            operator_name, operator, quantifier, if_exists = conditions.parse_operator(name)
         except ValueError as error:
             raise PolicyError(f"Invalid Condition type : {name[:64]}") from error
         if not isinstance(keys, dict):
@@ -234,7 +234,7 @@ def _conditions(found: Any, has_variables: bool) -> tuple[Condition, ...]:
         check = conditions.boolean if operator is None else operator.check
         for key, values in keys.items():
             templates = _condition_values(f"{name} of {key[:128]}", values, check, has_variables)
-            parsed.append(Condition(operator, key.lower(), templates, quantifier, if_exists))
+            parsed.append(Condition(operator_name, operator, key.lower(), templates, quantifier, if_exists))
     return tuple(parsed)
 
 

@@ -38,12 +38,21 @@ class Policies:
         return self.session or ()
 
 
+class Grant(IntEnum):
+    """What the owner of a resource grants to a principal."""
+
+    NONE = 0
+    ACCOUNT = 1  # to its account, which leaves the decision to the policies of the account's principals
+    ROLE = 2  # to the session's role, which boundary and session policies limit nevertheless
+    DIRECT = 3  # to the user, the session or everyone, and no other policy has to allow
+
+
 @dataclass(frozen=True)
 class ResourceAccess:
     """What the owner of a resource says about access to it."""
 
     policy: Policy | None = None
-    is_granted: bool = False  # by an access control list, to the principal's account or to everyone
+    granted: Grant = Grant.NONE  # by an access control list
     decides_alone: bool = False  # roles and keys: policies of a principal count only if this policy names its account
 
     @property
@@ -64,15 +73,6 @@ class Decision:
     is_explicit: bool = False  # a statement denies, rather than none allows
 
 
-class _Grant(IntEnum):
-    """What a resource-based policy grants to a principal."""
-
-    NONE = 0
-    ACCOUNT = 1  # it names the account, which leaves the decision to the policies of the account's principals
-    ROLE = 2  # it names the session's role, which boundary and session policies limit nevertheless
-    DIRECT = 3  # it names the user, the session or everyone, and no other policy has to allow
-
-
 def evaluate(request: AccessRequest, policies: Policies, resource: ResourceAccess = UNSHARED) -> Decision:
     """Return whether a request is allowed."""
     for sort in PolicySort:
@@ -81,13 +81,11 @@ def evaluate(request: AccessRequest, policies: Policies, resource: ResourceAcces
 
     grant = _grant_of_resource(request, resource)
     is_own = request.principal.account_id == request.resource_account
-    if grant is _Grant.NONE and (resource.decides_alone or not is_own):
+    if grant is Grant.NONE and (resource.decides_alone or not is_own):
         return Decision(False, PolicySort.RESOURCE)
-    if request.principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE) or (
-        is_own and grant is _Grant.DIRECT
-    ):
+    if request.principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE) or (is_own and grant is Grant.DIRECT):
         return Decision(True, PolicySort.RESOURCE)
-    return _decision_of_principal(request, policies, is_allowed=is_own and grant is _Grant.ROLE)
+    return _decision_of_principal(request, policies, is_allowed=is_own and grant is Grant.ROLE)
 
 
 def matching(
@@ -108,7 +106,7 @@ def matching(
 
 def names_principal(statement: Statement, principal: Principal) -> bool:
     """Return whether a statement of a resource-based policy is about a principal."""
-    return _grant_of(statement, principal) is not _Grant.NONE
+    return _grant_of(statement, principal) is not Grant.NONE
 
 
 def _denying(
@@ -129,9 +127,9 @@ def _applying(found: Iterable[Policy], request: AccessRequest, allows: bool) -> 
                 yield policy, statement
 
 
-def _grant_of_resource(request: AccessRequest, resource: ResourceAccess) -> _Grant:
+def _grant_of_resource(request: AccessRequest, resource: ResourceAccess) -> Grant:
     """Return the strongest grant of the resource's policy or access control list."""
-    granted = [_Grant.ACCOUNT if resource.is_granted else _Grant.NONE]
+    granted = [resource.granted]
     granted += [_grant_of(one, request.principal) for _, one in _applying(resource.policies, request, allows=True)]
     return max(granted)
 
@@ -148,16 +146,16 @@ def _decision_of_principal(request: AccessRequest, policies: Policies, is_allowe
     return Decision(True, PolicySort.IDENTITY)
 
 
-def _grant_of(statement: Statement, principal: Principal) -> _Grant:
+def _grant_of(statement: Statement, principal: Principal) -> Grant:
     """Return how a statement of a resource-based policy names a principal."""
     names = statement.principals
     if statement.excludes_principals:
-        return _Grant.NONE if _is_excluded(statement, principal) else _Grant.DIRECT
+        return Grant.NONE if _is_excluded(statement, principal) else Grant.DIRECT
     if not names.isdisjoint((EVERYONE, *principal.names)):
-        return _Grant.DIRECT
+        return Grant.DIRECT
     if principal.role_arn and ("AWS", principal.role_arn) in names:
-        return _Grant.ROLE
-    return _Grant.NONE if names.isdisjoint(principal.account_names) else _Grant.ACCOUNT
+        return Grant.ROLE
+    return Grant.NONE if names.isdisjoint(principal.account_names) else Grant.ACCOUNT
 
 
 def _is_excluded(statement: Statement, principal: Principal) -> bool:

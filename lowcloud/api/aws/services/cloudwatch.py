@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.pages import page_of
@@ -33,7 +34,7 @@ register_errors(
 )
 
 
-@operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",))
+@operation("cloudwatch", "GetMetricStatistics", on_any(), refused=("ExtendedStatistics",))
 def get_metric_statistics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Periods without points are left out."""
     start, end = _interval(request)
@@ -64,6 +65,7 @@ def get_metric_statistics(context: Context, _caller: Caller, request: Request) -
 @operation(
     "cloudwatch",
     "GetMetricData",
+    on_any(),
     refused=("MetricDataQueries.AccountId", "MetricDataQueries.Expression"),
     ignored=("LabelOptions", "MaxDatapoints", "NextToken"),
 )
@@ -89,7 +91,13 @@ def get_metric_data(context: Context, _caller: Caller, request: Request) -> Answ
     return {"MetricDataResults": results, "Messages": []}
 
 
-@operation("cloudwatch", "ListMetrics", refused=("IncludeLinkedAccounts", "OwningAccount"), ignored=("RecentlyActive",))
+@operation(
+    "cloudwatch",
+    "ListMetrics",
+    on_any(),
+    refused=("IncludeLinkedAccounts", "OwningAccount"),
+    ignored=("RecentlyActive",),
+)
 def list_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Only series that have points."""
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}

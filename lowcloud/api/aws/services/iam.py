@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from lowcloud.api.aws.access.permissions import on, on_any
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.pages import page_of
@@ -32,7 +33,9 @@ register_errors(
 )
 
 
-@operation("iam", "CreateRole", refused=("MaxSigninSessionDuration", "PermissionsBoundary", "Tags"))
+@operation(
+    "iam", "CreateRole", on("role/{RoleName}"), refused=("MaxSigninSessionDuration", "PermissionsBoundary", "Tags")
+)
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
     check_trust_policy(request["AssumeRolePolicyDocument"])
     role = roles.create(
@@ -46,12 +49,12 @@ def create_role(context: Context, caller: Caller, request: Request) -> Answer:
     return {"Role": _describe(context, role)}
 
 
-@operation("iam", "GetRole")
+@operation("iam", "GetRole", on("role/{RoleName}"))
 def get_role(context: Context, caller: Caller, request: Request) -> Answer:
     return {"Role": _describe(context, resources.find(context, ROLE, request["RoleName"]))}
 
 
-@operation("iam", "ListRoles")
+@operation("iam", "ListRoles", on_any())
 def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
     limit = request.get("MaxItems", DEFAULT_PAGE_SIZE)
     found, has_more = roles.list_page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
@@ -59,13 +62,13 @@ def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
     return {**answer, "Marker": found[-1].name} if has_more else answer
 
 
-@operation("iam", "DeleteRole")
+@operation("iam", "DeleteRole", on("role/{RoleName}"))
 def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
     roles.delete(context, request["RoleName"])
     return {}
 
 
-@operation("iam", "AttachRolePolicy")
+@operation("iam", "AttachRolePolicy", on("role/{RoleName}"))
 def attach_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     if not request["PolicyArn"].startswith("arn:aws:iam::"):
         raise AwsError("InvalidInput", f"ARN {request['PolicyArn']} is not valid.")
@@ -73,13 +76,13 @@ def attach_role_policy(context: Context, caller: Caller, request: Request) -> An
     return {}
 
 
-@operation("iam", "DetachRolePolicy")
+@operation("iam", "DetachRolePolicy", on("role/{RoleName}"))
 def detach_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     roles.detach(context, request["RoleName"], request["PolicyArn"])
     return {}
 
 
-@operation("iam", "ListAttachedRolePolicies")
+@operation("iam", "ListAttachedRolePolicies", on("role/{RoleName}"))
 def list_attached_role_policies(context: Context, caller: Caller, request: Request) -> Answer:
     path = request.get("PathPrefix", "/")
     attached = [
@@ -90,7 +93,7 @@ def list_attached_role_policies(context: Context, caller: Caller, request: Reque
     return _page("AttachedPolicies", attached, request)
 
 
-@operation("iam", "PutRolePolicy")
+@operation("iam", "PutRolePolicy", on("role/{RoleName}"))
 def put_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     check_policy(request["PolicyDocument"])
     if len(request["PolicyDocument"]) > INLINE_POLICY_LIMIT:
@@ -99,7 +102,7 @@ def put_role_policy(context: Context, caller: Caller, request: Request) -> Answe
     return {}
 
 
-@operation("iam", "GetRolePolicy")
+@operation("iam", "GetRolePolicy", on("role/{RoleName}"))
 def get_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     document = roles.get_policy(context, request["RoleName"], request["PolicyName"])
     return {
@@ -109,12 +112,12 @@ def get_role_policy(context: Context, caller: Caller, request: Request) -> Answe
     }
 
 
-@operation("iam", "ListRolePolicies")
+@operation("iam", "ListRolePolicies", on("role/{RoleName}"))
 def list_role_policies(context: Context, caller: Caller, request: Request) -> Answer:
     return _page("PolicyNames", list(roles.policies(context, request["RoleName"])), request)
 
 
-@operation("iam", "DeleteRolePolicy")
+@operation("iam", "DeleteRolePolicy", on("role/{RoleName}"))
 def delete_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     roles.delete_policy(context, request["RoleName"], request["PolicyName"])
     return {}
@@ -123,6 +126,7 @@ def delete_role_policy(context: Context, caller: Caller, request: Request) -> An
 @operation(
     "iam",
     "SimulatePrincipalPolicy",
+    on("{PolicySourceArn}"),
     refused=("PolicyInputList", "PermissionsBoundaryPolicyInputList", "PolicyExclusionList", "ResourcePolicy"),
     ignored=("ContextEntries", "ResourceOwner", "CallerArn", "ResourceHandlingOption"),
 )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on, on_any
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
@@ -30,6 +31,7 @@ _POSITION = re.compile(r"[0-9]{1,18}")  # fits in an integer of the database
 @operation(
     "logs",
     "DescribeLogGroups",
+    on_any(),
     refused=("accountIdentifiers", "includeLinkedAccounts", "logGroupIdentifiers"),
     ignored=("logGroupClass",),
 )
@@ -45,7 +47,7 @@ def describe_log_groups(context: Context, _caller: Caller, request: Request) -> 
     return _page(groups, "logGroups", "logGroupName", request)
 
 
-@operation("logs", "DescribeLogStreams", refused=("logGroupIdentifier",))
+@operation("logs", "DescribeLogStreams", on("log-group:{logGroupName}"), refused=("logGroupIdentifier",))
 def describe_log_streams(context: Context, _caller: Caller, request: Request) -> Answer:
     """By name, or by the time of the last event."""
     prefix = request.get("logStreamNamePrefix")
@@ -64,7 +66,12 @@ def describe_log_streams(context: Context, _caller: Caller, request: Request) ->
     return _page(streams, "logStreams", "logStreamName", request)
 
 
-@operation("logs", "GetLogEvents", refused=("logGroupIdentifier", "unmask"))
+@operation(
+    "logs",
+    "GetLogEvents",
+    on("log-group:{logGroupName}:log-stream:{logStreamName}"),
+    refused=("logGroupIdentifier", "unmask"),
+)
 def get_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
     """One page of a stream, live while its program runs. The tokens "f/ID" and "b/ID" go forward and backward."""
     direction, _, digits = (request.get("nextToken") or "").partition("/")
@@ -97,7 +104,13 @@ def get_log_events(context: Context, _caller: Caller, request: Request) -> Answe
     }
 
 
-@operation("logs", "FilterLogEvents", refused=("logGroupIdentifier", "unmask"), ignored=("interleaved",))
+@operation(
+    "logs",
+    "FilterLogEvents",
+    on("log-group:{logGroupName}"),
+    refused=("logGroupIdentifier", "unmask"),
+    ignored=("interleaved",),
+)
 def filter_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
     """Events that contain the terms of a simple pattern; JSON and space-delimited patterns are refused."""
     pattern = request.get("filterPattern", "").strip()

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on, on_any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.front_hooks import SignedRequests, front_hook
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -53,7 +54,7 @@ class LowcloudFrontHook(SignedRequests):
         return HttpResponse(200, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
-@operation("lowcloud", "AddImage")
+@operation("lowcloud", "AddImage", on("image/{Name}"))
 def add_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Exactly one of Python, Requirements, Command and Container is given."""
     image = Image(
@@ -71,13 +72,13 @@ def add_image(context: Context, caller: Caller, request: Request) -> Answer:
     return {}
 
 
-@operation("lowcloud", "ListImages")
+@operation("lowcloud", "ListImages", on_any())
 def list_images(context: Context, caller: Caller, request: Request) -> Answer:
     """By name."""
     return {"Images": [_describe(image) for image in images.registered(context)]}
 
 
-@operation("lowcloud", "RemoveImage")
+@operation("lowcloud", "RemoveImage", on("image/{Name}"))
 def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Jobs that run with it continue."""
     try:
@@ -87,7 +88,7 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     return {}
 
 
-@operation("lowcloud", "ListJobs")
+@operation("lowcloud", "ListJobs", on_any())
 def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     """Newest first."""
     limit, in_progress = request.get("MaxResults", JOBS_PER_PAGE), request.get("InProgress", False)
@@ -99,7 +100,7 @@ def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     return {**page, "NextToken": json.dumps(jobs.position(shown[-1]))} if len(found) > limit else page
 
 
-@operation("lowcloud", "DescribeCloud")
+@operation("lowcloud", "DescribeCloud", on_any())
 def describe_cloud(context: Context, caller: Caller, request: Request) -> Answer:
     """The last scrub is missing until one has ended."""
     capacity, isolation = capacities.of_machine(context), context.engine.isolation_status()
@@ -120,7 +121,7 @@ def describe_cloud(context: Context, caller: Caller, request: Request) -> Answer
     }
 
 
-@operation("lowcloud", "InterruptTrainingJob")
+@operation("lowcloud", "InterruptTrainingJob", on("training-job/{TrainingJobName}", action="sagemaker:StopTrainingJob"))
 def interrupt_training_job(context: Context, caller: Caller, request: Request) -> Answer:
     """The job starts again from its checkpoint when there is capacity for it."""
     try:

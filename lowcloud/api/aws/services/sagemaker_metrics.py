@@ -1,14 +1,17 @@
 """The SageMaker metrics service: points that a program logs to a trial component, and curves of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.calls import Call
+from lowcloud.api.aws.access.permissions import on, permission
 from lowcloud.api.aws.arns import subject_of
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.telemetry import metric_series
 from lowcloud.core.telemetry.metric_series import Statistic
@@ -30,7 +33,7 @@ STATISTICS = {
 CURVE_LIMIT = 10_000  # values in the answer to one query
 
 
-@operation("sagemaker-metrics", "BatchPutMetrics")
+@operation("sagemaker-metrics", "BatchPutMetrics", on("experiment-trial-component/{TrialComponentName}"))
 def batch_put_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Invalid points are reported by their index; the others are stored, in one transaction."""
     now = context.now()
@@ -48,7 +51,12 @@ def batch_put_metrics(context: Context, _caller: Caller, request: Request) -> An
     return {"Errors": errors or None}
 
 
-@operation("sagemaker-metrics", "BatchGetMetrics")
+def _reads_metrics(call: Call) -> Iterator[Permission]:
+    for query in call.request["MetricQueries"]:
+        yield permission(call, call.action, query["ResourceArn"], call.facts)
+
+
+@operation("sagemaker-metrics", "BatchGetMetrics", _reads_metrics)
 def batch_get_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Curves over time (the x axis in seconds since the epoch) or over iterations, of components and training jobs."""
     return {"MetricQueryResults": [_result(context, query) for query in request["MetricQueries"]]}

@@ -1,5 +1,6 @@
 """InvokeEndpoint, which passes the request to a replica unchanged and returns its answer."""
 
+from lowcloud.api.aws.access.permissions import on
 from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -31,6 +32,7 @@ register_errors(
 @operation(
     "sagemaker-runtime",
     "InvokeEndpoint",
+    on("endpoint/{EndpointName}"),
     refused=("EnableExplanations", "InferenceComponentName", "SessionId", "TargetModel", "TargetContainerHostname"),
     ignored=("InferenceId", "PrefixAwareId"),
 )

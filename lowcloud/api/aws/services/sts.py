@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import NOTHING
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.policies import trusts
@@ -21,12 +22,12 @@ MAX_CHAINED_ROLE_SECONDS = 3600
 register_errors("sts", ErrorCodes({ForbiddenError: ("AccessDenied", 403), InvalidError: ("ValidationError", 400)}))
 
 
-@operation("sts", "GetCallerIdentity")
+@operation("sts", "GetCallerIdentity", NOTHING)
 def get_caller_identity(context: Context, caller: Caller, request: Request) -> Answer:
     return {"UserId": caller.principal_id, "Account": caller.account_id, "Arn": caller.arn}
 
 
-@operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
+@operation("sts", "GetSessionToken", NOTHING, refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
 def get_session_token(context: Context, caller: Caller, request: Request) -> Answer:
     """A longer duration than the maximum is shortened to it, as AWS documents for the root of an account."""
     if caller.is_temporary:
@@ -39,6 +40,7 @@ def get_session_token(context: Context, caller: Caller, request: Request) -> Ans
 @operation(
     "sts",
     "AssumeRole",
+    NOTHING,
     refused=("Policy", "PolicyArns", "ExternalId", "SerialNumber", "TokenCode", "MinimumSessionTokenSize"),
     ignored=("Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts"),
 )

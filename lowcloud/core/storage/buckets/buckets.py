@@ -75,6 +75,7 @@ def create(
             raise AlreadyExistsError("bucket", name)
         connection.execute(sa.insert(buckets).values(**_to_columns(asdict(bucket))))
         connection.execute(sa.insert(bucket_configurations), rows)
+    context.access.invalidate()  # the name may have been asked about
     return bucket
 
 
@@ -114,6 +115,7 @@ def delete(context: Context, name: str) -> None:
         return None, [[blob] for blob in blobs]
 
     apply_deletion(context, change)
+    context.access.invalidate()
 
 
 def set_versioning(context: Context, name: str, versioning: str) -> None:

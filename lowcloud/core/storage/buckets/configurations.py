@@ -38,6 +38,7 @@ def put(context: Context, bucket: str, kind: str, document: Document) -> None:
         write(connection, bucket, kind, document, context.now())
 
     context.database.apply(change)
+    context.access.invalidate()  # it may decide on access
 
 
 def delete(context: Context, bucket: str, kind: str) -> None:
@@ -48,6 +49,7 @@ def delete(context: Context, bucket: str, kind: str) -> None:
         connection.execute(_REMOVE, {"of_bucket": bucket, "kind": kind})
 
     context.database.apply(change)
+    context.access.invalidate()
 
 
 def read(connection: sa.Connection, bucket: str, kind: str) -> Document | None:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from lowcloud.api.aws.access.calls import Access
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.s3.front import anonymous
+from lowcloud.api.aws.services.s3 import permissions
 from lowcloud.api.aws.services.s3.translation.access_lists import (
     check_list_allowed,
     has_list_headers,
@@ -28,12 +29,12 @@ _SETS_ACCESS_LIST = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
 
 
 def s3_operation(
-    name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+    name: str, access: Access, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
     """Register an operation of S3, with the checks and errors that all of them share."""
 
     def register(function: Function) -> Function:
-        @operation("s3", name, refused, (*ignored, "RequestPayer"))
+        @operation("s3", name, access, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(context: Context, caller: Caller, request: Request) -> Answer:
             try:
@@ -42,7 +43,7 @@ def s3_operation(
                     return function(context, caller, request)
             except (AwsError, CloudError) as error:
                 translated = _to_aws_error(error, request, name)
-                if caller.is_anonymous and anonymous.must_hide(context, translated, request):
+                if translated.code in permissions.REVEALING and not permissions.may_list(context, caller, request):
                     raise AwsError("AccessDenied", "Access Denied", 403) from error
                 if translated is error:
                     raise

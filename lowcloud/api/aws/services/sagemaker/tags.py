@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on
 from lowcloud.api.aws.arns import subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid
@@ -15,14 +16,14 @@ from lowcloud.core.identity.callers import Caller
 from lowcloud.core.resource_kind import ResourceKind
 
 
-@operation("sagemaker", "AddTags")
+@operation("sagemaker", "AddTags", on("{ResourceArn}"))
 def add_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """Tags of the same key are replaced."""
     with _resource(context, request["ResourceArn"]) as (kind, name):
         return {"Tags": _format(resources.add_tags(context, kind, name, read_tags(request)))}
 
 
-@operation("sagemaker", "ListTags")
+@operation("sagemaker", "ListTags", on("{ResourceArn}"))
 def list_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """By key; NextToken is the last key of the page before."""
     with _resource(context, request["ResourceArn"]) as (kind, name):
@@ -32,7 +33,7 @@ def list_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     return {"Tags": page, **({"NextToken": page[-1]["Key"]} if len(page) < len(rest) else {})}
 
 
-@operation("sagemaker", "DeleteTags")
+@operation("sagemaker", "DeleteTags", on("{ResourceArn}"))
 def delete_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """Keys that do not exist are not an error."""
     with _resource(context, request["ResourceArn"]) as (kind, name):

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.ownership import RULES
 from lowcloud.api.aws.services.s3.buckets.tagging import KIND as TAGS
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.permissions import READ_BUCKET, OnBucket, creates_bucket
 from lowcloud.api.aws.services.s3.translation.access_lists import ACL, owner_id, parse_list_headers
 from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags
 from lowcloud.core.context import Context
@@ -20,7 +22,11 @@ DEFAULT_REGION = "us-east-1"  # S3 omits its name in requests and responses
 MAX_BUCKETS = 10_000
 
 
-@s3_operation("CreateBucket", refused=tuple(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location")))
+@s3_operation(
+    "CreateBucket",
+    creates_bucket,
+    refused=tuple(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location")),
+)
 def create_bucket(context: Context, _caller: Caller, request: Request) -> Answer:
     if request.get("BucketNamespace", "global") != "global":
         raise AwsError("NotImplemented", "Lowcloud supports the global bucket namespace only.", 501)
@@ -42,19 +48,19 @@ def create_bucket(context: Context, _caller: Caller, request: Request) -> Answer
     return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
 
 
-@s3_operation("HeadBucket")
+@s3_operation("HeadBucket", OnBucket("s3:ListBucket", READ_BUCKET))
 def head_bucket(context: Context, _caller: Caller, request: Request) -> Answer:
     bucket = buckets.find(context, request["Bucket"])
     return {"BucketRegion": bucket.region, "BucketArn": f"arn:aws:s3:::{bucket.name}", "AccessPointAlias": False}
 
 
-@s3_operation("GetBucketLocation")
+@s3_operation("GetBucketLocation", OnBucket("s3:GetBucketLocation"))
 def get_bucket_location(context: Context, _caller: Caller, request: Request) -> Answer:
     region = buckets.find(context, request["Bucket"]).region
     return {"LocationConstraint": None if region == DEFAULT_REGION else region}
 
 
-@s3_operation("ListBuckets")
+@s3_operation("ListBuckets", on_any("s3:ListAllMyBuckets"))
 def list_buckets(context: Context, _caller: Caller, request: Request) -> Answer:
     found, after = buckets.list_page(
         context,
@@ -79,7 +85,7 @@ def list_buckets(context: Context, _caller: Caller, request: Request) -> Answer:
     }
 
 
-@s3_operation("DeleteBucket")
+@s3_operation("DeleteBucket", OnBucket("s3:DeleteBucket"))
 def delete_bucket(context: Context, _caller: Caller, request: Request) -> Answer:
     buckets.delete(context, request["Bucket"])
     return {}

@@ -8,6 +8,7 @@ from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_configured, to_json
 from lowcloud.api.aws.services.s3.front.cors import KIND, METHODS
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import configurations
@@ -16,7 +17,7 @@ MAX_RULES = 100
 MAX_ID_LENGTH = 255
 
 
-@s3_operation("PutBucketCors")
+@s3_operation("PutBucketCors", OnBucket("s3:PutBucketCORS"))
 def put_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
     rules = request["CORSConfiguration"]["CORSRules"]
     if not rules:
@@ -29,7 +30,7 @@ def put_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answ
     return {}
 
 
-@s3_operation("GetBucketCors")
+@s3_operation("GetBucketCors", OnBucket("s3:GetBucketCORS"))
 def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
     configuration = configurations.get(context, request["Bucket"], KIND)
     if configuration is None:
@@ -37,7 +38,7 @@ def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answ
     return configuration
 
 
-@s3_operation("DeleteBucketCors")
+@s3_operation("DeleteBucketCors", OnBucket("s3:PutBucketCORS"))
 def delete_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
     configurations.delete(context, request["Bucket"], KIND)
     return {}

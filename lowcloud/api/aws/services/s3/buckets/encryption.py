@@ -8,6 +8,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets
@@ -18,7 +19,7 @@ _KEY_ID = re.compile(
 )
 
 
-@s3_operation("PutBucketEncryption")
+@s3_operation("PutBucketEncryption", OnBucket("s3:PutEncryptionConfiguration"))
 def put_bucket_encryption(context: Context, _caller: Caller, request: Request) -> Answer:
     rules = request["ServerSideEncryptionConfiguration"]["Rules"]
     if len(rules) != 1:
@@ -27,13 +28,13 @@ def put_bucket_encryption(context: Context, _caller: Caller, request: Request) -
     return {}
 
 
-@s3_operation("GetBucketEncryption")
+@s3_operation("GetBucketEncryption", OnBucket("s3:GetEncryptionConfiguration"))
 def get_bucket_encryption(context: Context, _caller: Caller, request: Request) -> Answer:
     default = buckets.find(context, request["Bucket"]).encryption
     return {"ServerSideEncryptionConfiguration": {"Rules": [_DEFAULT if default is None else _to_s3(default)]}}
 
 
-@s3_operation("DeleteBucketEncryption")
+@s3_operation("DeleteBucketEncryption", OnBucket("s3:PutEncryptionConfiguration"))
 def delete_bucket_encryption(context: Context, _caller: Caller, request: Request) -> Answer:
     buckets.set_encryption(context, request["Bucket"], None)
     return {}

@@ -15,6 +15,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.api.aws.services.s3.translation.tags import parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
@@ -32,6 +33,7 @@ _SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
 
 @s3_operation(
     "PutBucketLifecycleConfiguration",
+    OnBucket("s3:PutLifecycleConfiguration"),
     refused=tuple(f"LifecycleConfiguration.Rules.{name}" for name in _TRANSITIONS),  # there is only one storage class
 )
 def put_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
@@ -50,7 +52,7 @@ def put_bucket_lifecycle_configuration(context: Context, _caller: Caller, reques
     return {"TransitionDefaultMinimumObjectSize": smallest}
 
 
-@s3_operation("GetBucketLifecycleConfiguration")
+@s3_operation("GetBucketLifecycleConfiguration", OnBucket("s3:GetLifecycleConfiguration"))
 def get_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     configuration = configurations.get(context, request["Bucket"], KIND)
     if configuration is None:
@@ -60,7 +62,7 @@ def get_bucket_lifecycle_configuration(context: Context, _caller: Caller, reques
     return {"Rules": configuration["said"], "TransitionDefaultMinimumObjectSize": configuration["smallest_to_move"]}
 
 
-@s3_operation("DeleteBucketLifecycle")
+@s3_operation("DeleteBucketLifecycle", OnBucket("s3:PutLifecycleConfiguration"))
 def delete_bucket_lifecycle(context: Context, _caller: Caller, request: Request) -> Answer:
     configurations.delete(context, request["Bucket"], KIND)
     return {}

@@ -13,6 +13,7 @@ from typing import Any
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import invalid, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets, configurations
@@ -52,7 +53,9 @@ class _Rule:
     suffix: str
 
 
-@s3_operation("PutBucketNotificationConfiguration", ignored=("SkipDestinationValidation",))
+@s3_operation(
+    "PutBucketNotificationConfiguration", OnBucket("s3:PutBucketNotification"), ignored=("SkipDestinationValidation",)
+)
 def put_bucket_notification_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     """An empty configuration removes the existing one."""
     configuration = request["NotificationConfiguration"]
@@ -66,7 +69,7 @@ def put_bucket_notification_configuration(context: Context, _caller: Caller, req
     return {}
 
 
-@s3_operation("GetBucketNotificationConfiguration")
+@s3_operation("GetBucketNotificationConfiguration", OnBucket("s3:GetBucketNotification"))
 def get_bucket_notification_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     buckets.find(context, request["Bucket"])
     return configurations.get(context, request["Bucket"], KIND) or {}

@@ -6,6 +6,7 @@ from typing import Any
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import buckets
@@ -15,6 +16,7 @@ MAX_DAYS, MAX_YEARS = 36500, 100
 
 @s3_operation(
     "PutObjectLockConfiguration",
+    OnBucket("s3:PutBucketObjectLockConfiguration"),
     refused=("ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold",),
     ignored=("Token",),  # AWS no longer requires it
 )
@@ -26,7 +28,7 @@ def put_object_lock_configuration(context: Context, _caller: Caller, request: Re
     return {}
 
 
-@s3_operation("GetObjectLockConfiguration")
+@s3_operation("GetObjectLockConfiguration", OnBucket("s3:GetBucketObjectLockConfiguration"))
 def get_object_lock_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     object_lock = buckets.find(context, request["Bucket"]).object_lock
     if object_lock is None:

@@ -4,6 +4,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.api.aws.services.s3.translation.access_lists import ACL
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
@@ -14,7 +15,7 @@ from lowcloud.core.storage.buckets.buckets import OWNERSHIP
 RULES = {"BucketOwnerEnforced": "enforced", "BucketOwnerPreferred": "preferred", "ObjectWriter": "writer"}
 
 
-@s3_operation("PutBucketOwnershipControls")
+@s3_operation("PutBucketOwnershipControls", OnBucket("s3:PutBucketOwnershipControls"))
 def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
     rules = request["OwnershipControls"]["Rules"]
     if len(rules) != 1:
@@ -28,7 +29,7 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
     return {}
 
 
-@s3_operation("GetBucketOwnershipControls")
+@s3_operation("GetBucketOwnershipControls", OnBucket("s3:GetBucketOwnershipControls"))
 def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
     ownership = configurations.get(context, request["Bucket"], OWNERSHIP)
     if ownership is None:
@@ -38,7 +39,7 @@ def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
     return {"OwnershipControls": {"Rules": [{"ObjectOwnership": name}]}}
 
 
-@s3_operation("DeleteBucketOwnershipControls")
+@s3_operation("DeleteBucketOwnershipControls", OnBucket("s3:PutBucketOwnershipControls"))
 def delete_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
     configurations.delete(context, request["Bucket"], OWNERSHIP)
     return {}

@@ -3,6 +3,7 @@
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.buckets import configurations
@@ -16,7 +17,7 @@ _NAMES = {
 }
 
 
-@s3_operation("PutPublicAccessBlock")
+@s3_operation("PutPublicAccessBlock", OnBucket("s3:PutBucketPublicAccessBlock"))
 def put_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
     block = request["PublicAccessBlockConfiguration"]
     document = {name: block.get(member, False) for member, name in _NAMES.items()}
@@ -24,7 +25,7 @@ def put_public_access_block(context: Context, _caller: Caller, request: Request)
     return {}
 
 
-@s3_operation("GetPublicAccessBlock")
+@s3_operation("GetPublicAccessBlock", OnBucket("s3:GetBucketPublicAccessBlock"))
 def get_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
     block = configurations.get(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
     if block is None:
@@ -33,7 +34,7 @@ def get_public_access_block(context: Context, _caller: Caller, request: Request)
     return {"PublicAccessBlockConfiguration": {member: block[name] for member, name in _NAMES.items()}}
 
 
-@s3_operation("DeletePublicAccessBlock")
+@s3_operation("DeletePublicAccessBlock", OnBucket("s3:PutBucketPublicAccessBlock"))
 def delete_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
     configurations.delete(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
     return {}

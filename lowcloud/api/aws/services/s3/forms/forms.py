@@ -5,7 +5,7 @@ Source: Amazon S3 API Reference, "Authenticating requests in browser-based uploa
 
 import hmac
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from lowcloud.api.aws.auth import signature_v2
@@ -98,7 +98,7 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
     file = RequestBody(_check_size(upload.file, limits), None)
     file.is_incoming = file.is_form_upload = True
     return Form(
-        request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
+        request=replace(request, method="PUT", path=path, query="", headers={**_headers(fields), "host": request.host}),
         file=file,
         caller=caller,
         bucket=bucket,

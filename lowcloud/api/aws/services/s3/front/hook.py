@@ -1,7 +1,7 @@
 """S3's front hook: preflights, unsigned and presigned requests, browser forms, streamed payloads, CORS headers."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -12,12 +12,13 @@ from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFaul
 from lowcloud.api.aws.auth.signature_v4 import SignatureClaim
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.exchange import Exchange
-from lowcloud.api.aws.front_hooks import authorise_signed, front_hook, unsigned
+from lowcloud.api.aws.front_hooks import front_hook, unsigned
 from lowcloud.api.aws.protocol.routing import Target, find_target, target_of
 from lowcloud.api.aws.request_bodies import RequestBody
 from lowcloud.api.aws.services.s3.forms import forms
-from lowcloud.api.aws.services.s3.front import anonymous, cors
+from lowcloud.api.aws.services.s3.front import cors
 from lowcloud.api.aws.services.s3.front.payloads import declared_hash, read_payload
+from lowcloud.api.aws.services.s3.permissions import UNSIGNED_OPERATIONS
 from lowcloud.api.aws.services.s3_hosts import ServerNames, bucket_of, locate
 from lowcloud.api.http.incoming import IncomingBody
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
@@ -26,7 +27,8 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.callers import ANONYMOUS
 from lowcloud.core.identity.sessions import Credentials
-from lowcloud.core.storage.access.public_access import may_allow_anyone
+from lowcloud.core.storage.access import bucket_access
+from lowcloud.core.storage.access.bucket_access import NO_ACCESS
 from lowcloud.core.storage.failures import storage_errors
 
 FORM_THREADS = 64  # read forms up to their file, before their senders are verified
@@ -61,16 +63,10 @@ class S3FrontHook:
         bucket, key = locate(request, self._names)
         if forms.is_form(request) and bucket and not key:
             return await self._verify_form(exchange, bucket, incoming)
-        if not bucket or not await self._in_worker(may_allow_anyone, self._context, bucket):
+        found = await self._in_worker(bucket_access.of_bucket, self._context, bucket) if bucket else NO_ACCESS
+        if not found.may_admit_strangers:
             raise unsigned()
         return await self._verify_anonymous(exchange, incoming)
-
-    def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
-        assert exchange.caller is not None and exchange.target is not None
-        if exchange.caller.is_anonymous:
-            anonymous.authorise_anonymous(self._context, exchange.target.operation.name, parsed)
-        else:
-            authorise_signed(self._context, exchange)
 
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
         """Add S3's request id and the CORS headers."""
@@ -123,7 +119,7 @@ class S3FrontHook:
         """Accept an unsigned request for an operation that a bucket can allow to everyone."""
         request = exchange.request
         target = self._find_target(exchange, request)
-        if target.operation.name not in anonymous.OPERATIONS:
+        if target.operation.name not in UNSIGNED_OPERATIONS:
             raise unsigned()
         exchange.caller, exchange.target = ANONYMOUS, target
         return await read_payload(target, request, incoming, declared_hash(request.headers, None))

@@ -7,6 +7,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, render_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.permissions import READ_BUCKET, OnBucket
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.objects import listings
@@ -14,7 +15,7 @@ from lowcloud.core.storage.objects.listings import Listing
 from lowcloud.core.storage.objects.versions import Version
 
 
-@s3_operation("ListObjects", ignored=("OptionalObjectAttributes",))
+@s3_operation("ListObjects", OnBucket("s3:ListBucket", READ_BUCKET), ignored=("OptionalObjectAttributes",))
 def list_objects(context: Context, _caller: Caller, request: Request) -> Answer:
     marker = request.get("Marker", "")
     listing = _list(context, request, after=marker or None)
@@ -24,7 +25,7 @@ def list_objects(context: Context, _caller: Caller, request: Request) -> Answer:
     return answer
 
 
-@s3_operation("ListObjectsV2", ignored=("OptionalObjectAttributes",))
+@s3_operation("ListObjectsV2", OnBucket("s3:ListBucket", READ_BUCKET), ignored=("OptionalObjectAttributes",))
 def list_objects_v2(context: Context, _caller: Caller, request: Request) -> Answer:
     token = request.get("ContinuationToken")
     if token is None:

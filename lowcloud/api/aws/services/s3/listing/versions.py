@@ -6,6 +6,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, render_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.permissions import READ_BUCKET, OnBucket
 from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
@@ -14,7 +15,9 @@ from lowcloud.core.storage.objects.listings import Entry, VersionListing
 from lowcloud.core.storage.objects.versions import Version
 
 
-@s3_operation("ListObjectVersions", ignored=("OptionalObjectAttributes",))
+@s3_operation(
+    "ListObjectVersions", OnBucket("s3:ListBucketVersions", READ_BUCKET), ignored=("OptionalObjectAttributes",)
+)
 def list_object_versions(context: Context, _caller: Caller, request: Request) -> Answer:
     key, version = request.get("KeyMarker", ""), request.get("VersionIdMarker")
     _check_markers(key, version)

@@ -5,6 +5,7 @@ from typing import Any
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, page_size
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.permissions import READ_BUCKET, OnBucket, OnObject
 from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, quote_etag
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
 from lowcloud.api.aws.services.s3.translation.headers import STANDARD
@@ -14,7 +15,7 @@ from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.multipart.uploads import Upload
 
 
-@s3_operation("ListParts")
+@s3_operation("ListParts", OnObject("s3:ListMultipartUploadParts"))
 def list_parts(context: Context, _caller: Caller, request: Request) -> Answer:
     parse_customer_key(request)
     upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
@@ -40,7 +41,7 @@ def list_parts(context: Context, _caller: Caller, request: Request) -> Answer:
     }
 
 
-@s3_operation("ListMultipartUploads")
+@s3_operation("ListMultipartUploads", OnBucket("s3:ListBucketMultipartUploads", READ_BUCKET))
 def list_multipart_uploads(context: Context, _caller: Caller, request: Request) -> Answer:
     prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
     key_marker, id_marker = request.get("KeyMarker", ""), request.get("UploadIdMarker", "")

@@ -3,6 +3,7 @@
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import WRITE_BUCKET, CopiesObject, OnObject
 from lowcloud.api.aws.services.s3.translation.checksums import (
     DeclaredChecksum,
     declared_body_checksum,
@@ -29,7 +30,7 @@ from lowcloud.core.storage.objects.metadata import (
 )
 
 
-@s3_operation("UploadPart")
+@s3_operation("UploadPart", OnObject("s3:PutObject", WRITE_BUCKET))
 def upload_part(context: Context, _caller: Caller, request: Request) -> Answer:
     checksum = declared_body_checksum(request)
     upload, key = _find(context, request)
@@ -46,7 +47,7 @@ def upload_part(context: Context, _caller: Caller, request: Request) -> Answer:
     return {**_render_part(upload, part), **render_encryption(context, upload.metadata.encryption)}
 
 
-@s3_operation("UploadPartCopy")
+@s3_operation("UploadPartCopy", CopiesObject(copies_tags=False))
 def upload_part_copy(context: Context, _caller: Caller, request: Request) -> Answer:
     text = request.get("CopySourceRange")
     byte_range = parse_range(text)

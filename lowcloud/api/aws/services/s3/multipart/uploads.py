@@ -6,6 +6,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import WRITE_BUCKET, OnObject, writes_object
 from lowcloud.api.aws.services.s3.translation.access_lists import store_list
 from lowcloud.api.aws.services.s3.translation.checksums import (
     checksum_type,
@@ -35,7 +36,7 @@ from lowcloud.core.storage.objects.checksums import COMBINABLE_ALGORITHMS, DEFAU
 from lowcloud.core.storage.objects.metadata import ObjectMetadata
 
 
-@s3_operation("CreateMultipartUpload", refused=EVENT_HOLD)
+@s3_operation("CreateMultipartUpload", writes_object, refused=EVENT_HOLD)
 def create_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
     algorithm = declared_checksum(request).algorithm
     kind = _checksum_type(request, algorithm)
@@ -59,7 +60,7 @@ def create_multipart_upload(context: Context, _caller: Caller, request: Request)
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
 
 
-@s3_operation("CompleteMultipartUpload")
+@s3_operation("CompleteMultipartUpload", OnObject("s3:PutObject", WRITE_BUCKET))
 def complete_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
     requested = [_requested_part(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
     if not requested:
@@ -87,7 +88,7 @@ def complete_multipart_upload(context: Context, _caller: Caller, request: Reques
     }
 
 
-@s3_operation("AbortMultipartUpload")
+@s3_operation("AbortMultipartUpload", OnObject("s3:AbortMultipartUpload"))
 def abort_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
     initiated = request.get("IfMatchInitiatedTime")
     if_created_at = None if initiated is None else initiated.timestamp()

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import every
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.listing.pages import page_size
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnObject
 from lowcloud.api.aws.services.s3.translation.checksums import render_checksum
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
 from lowcloud.api.aws.services.s3.translation.headers import STANDARD, render_version
@@ -16,7 +18,7 @@ from lowcloud.core.storage.objects import metadata, objects
 from lowcloud.core.storage.objects.versions import Object
 
 
-@s3_operation("GetObjectAttributes")
+@s3_operation("GetObjectAttributes", every(OnObject("s3:GetObject"), OnObject("s3:GetObjectAttributes")))
 def get_object_attributes(context: Context, _caller: Caller, request: Request) -> Answer:
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
     metadata.key_wrapping(found.metadata.encryption, parse_customer_key(request))

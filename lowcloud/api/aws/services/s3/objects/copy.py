@@ -3,6 +3,7 @@
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import CopiesObject
 from lowcloud.api.aws.services.s3.translation.access_lists import store_list
 from lowcloud.api.aws.services.s3.translation.checksums import declared_checksum, quote_etag, render_checksum
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key, parse_encryption, render_encryption
@@ -28,7 +29,9 @@ from lowcloud.core.storage.objects.copies import CopySource
 _CHANGES = ("StorageClass", "ServerSideEncryption", "SSECustomerKey", "WebsiteRedirectLocation")
 
 
-@s3_operation("CopyObject", refused=EVENT_HOLD, ignored=("AnnotationDirective",))  # there are no annotations to copy
+@s3_operation(
+    "CopyObject", CopiesObject(copies_tags=True), refused=EVENT_HOLD, ignored=("AnnotationDirective",)
+)  # there are no annotations to copy
 def copy_object(context: Context, _caller: Caller, request: Request) -> Answer:
     source = parse_copy_source(request)
     _refuse_no_op(context, request, source)

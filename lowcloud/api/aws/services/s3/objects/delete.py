@@ -5,6 +5,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import DENIED, deletes_object, deletes_objects
 from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
 from lowcloud.api.aws.services.s3.translation.headers import check_version_id, parse_delete_preconditions
 from lowcloud.core.context import Context
@@ -17,7 +18,7 @@ from lowcloud.core.storage.objects.deletions import Deletion
 MAX_DELETED = 1000
 
 
-@s3_operation("DeleteObject", refused=("MFA",))
+@s3_operation("DeleteObject", deletes_object, refused=("MFA",))
 def delete_object(context: Context, _caller: Caller, request: Request) -> Answer:
     done = deletions.delete(
         context,
@@ -30,7 +31,7 @@ def delete_object(context: Context, _caller: Caller, request: Request) -> Answer
     return {"VersionId": done.version, "DeleteMarker": True if done.is_marker else None}
 
 
-@s3_operation("DeleteObjects", refused=("MFA",), ignored=("ChecksumAlgorithm",))
+@s3_operation("DeleteObjects", deletes_objects, refused=("MFA",), ignored=("ChecksumAlgorithm",))
 def delete_objects(context: Context, _caller: Caller, request: Request) -> Answer:
     named = request["Delete"]["Objects"]
     if not 1 <= len(named) <= MAX_DELETED:
@@ -88,7 +89,9 @@ def _failed(item: dict[str, Any], error: CloudError, request: Request) -> dict[s
 
 
 def _validation_error(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
-    """Return the error for an item that is invalid, or None."""
+    """Return the error for an item that is invalid or that the caller may not delete, or None."""
+    if DENIED in item:
+        return {**{name: item.get(name) for name in ("Key", "VersionId")}, "Code": DENIED, "Message": item[DENIED]}
     try:
         objects.check_key(item["Key"])
         if "VersionId" in item:

@@ -3,6 +3,7 @@
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import OnObject, puts_retention
 from lowcloud.api.aws.services.s3.translation.locks import ON, parse_retain_until, render_legal_hold
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
@@ -11,7 +12,7 @@ from lowcloud.core.storage.objects import objects, version_updates
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, NotLockableError
 
 
-@s3_operation("PutObjectRetention", refused=("Retention.EventHold", "Retention.EventHoldDuration"))
+@s3_operation("PutObjectRetention", puts_retention, refused=("Retention.EventHold", "Retention.EventHoldDuration"))
 def put_object_retention(context: Context, _caller: Caller, request: Request) -> Answer:
     retention = request.get("Retention", {})
     mode, until = retention.get("Mode"), retention.get("RetainUntilDate")
@@ -26,7 +27,7 @@ def put_object_retention(context: Context, _caller: Caller, request: Request) ->
     return {}
 
 
-@s3_operation("GetObjectRetention")
+@s3_operation("GetObjectRetention", OnObject("s3:GetObjectRetention"))
 def get_object_retention(context: Context, _caller: Caller, request: Request) -> Answer:
     lock = _lock(context, request)
     if lock.retention is None:
@@ -34,7 +35,7 @@ def get_object_retention(context: Context, _caller: Caller, request: Request) ->
     return {"Retention": {"Mode": lock.retention.upper(), "RetainUntilDate": lock.retain_until}}
 
 
-@s3_operation("PutObjectLegalHold")
+@s3_operation("PutObjectLegalHold", OnObject("s3:PutObjectLegalHold"))
 def put_object_legal_hold(context: Context, _caller: Caller, request: Request) -> Answer:
     if "Status" not in request.get("LegalHold", {}):
         raise _malformed()
@@ -43,7 +44,7 @@ def put_object_legal_hold(context: Context, _caller: Caller, request: Request) -
     return {}
 
 
-@s3_operation("GetObjectLegalHold")
+@s3_operation("GetObjectLegalHold", OnObject("s3:GetObjectLegalHold"))
 def get_object_legal_hold(context: Context, _caller: Caller, request: Request) -> Answer:
     hold = render_legal_hold(_lock(context, request))
     if hold is None:

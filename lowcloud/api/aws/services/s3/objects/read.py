@@ -5,6 +5,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import READ_OBJECT, OnObject
 from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, quote_etag, render_checksum
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key, render_encryption
 from lowcloud.api.aws.services.s3.translation.headers import (
@@ -24,7 +25,7 @@ from lowcloud.core.storage.objects.versions import Object
 SMALL_BYTES = 256 * 1024
 
 
-@s3_operation("GetObject")
+@s3_operation("GetObject", OnObject("s3:GetObject", READ_OBJECT))
 def get_object(context: Context, caller: Caller, request: Request) -> Answer:
     _refuse_overrides(caller, request)
     byte_range = _parse_range(request)
@@ -44,7 +45,7 @@ def get_object(context: Context, caller: Caller, request: Request) -> Answer:
     return {**answer, "Body": b"".join(chunks) if chunks.length <= SMALL_BYTES else chunks}
 
 
-@s3_operation("HeadObject")
+@s3_operation("HeadObject", OnObject("s3:GetObject", READ_OBJECT))
 def head_object(context: Context, caller: Caller, request: Request) -> Answer:
     _refuse_overrides(caller, request)
     byte_range = _parse_range(request)

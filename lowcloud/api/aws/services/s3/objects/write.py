@@ -3,6 +3,7 @@
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.permissions import writes_object
 from lowcloud.api.aws.services.s3.translation.access_lists import store_list
 from lowcloud.api.aws.services.s3.translation.checksums import (
     DeclaredChecksum,
@@ -28,7 +29,7 @@ from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
 from lowcloud.core.storage.objects.metadata import ObjectMetadata
 
 
-@s3_operation("PutObject", refused=("WriteOffsetBytes", *EVENT_HOLD))
+@s3_operation("PutObject", writes_object, refused=("WriteOffsetBytes", *EVENT_HOLD))
 def put_object(context: Context, _caller: Caller, request: Request) -> Answer:
     checksum = declared_body_checksum(request)
     encryption, customer_key = parse_encryption(context, request)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
@@ -13,7 +14,7 @@ from lowcloud.core.tracking import experiments
 from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
 
 
-@operation("sagemaker", "CreateExperiment")
+@operation("sagemaker", "CreateExperiment", creates("experiment/{ExperimentName}"))
 def create_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """Names must differ in more than case."""
     now = context.now()
@@ -23,20 +24,20 @@ def create_experiment(context: Context, _caller: Caller, request: Request) -> An
     return _arn_member(context, experiment)
 
 
-@operation("sagemaker", "DescribeExperiment")
+@operation("sagemaker", "DescribeExperiment", on("experiment/{ExperimentName}"))
 def describe_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """The name is found regardless of case."""
     with tracking_errors():
         return describe(context, resources.find(context, EXPERIMENT, request["ExperimentName"]))
 
 
-@operation("sagemaker", "ListExperiments")
+@operation("sagemaker", "ListExperiments", on_any())
 def list_experiments(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     return list_answer(context, request, "ExperimentSummaries", EXPERIMENT, _summarize)
 
 
-@operation("sagemaker", "UpdateExperiment")
+@operation("sagemaker", "UpdateExperiment", on("experiment/{ExperimentName}"))
 def update_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """Members that are not given stay as they are."""
     columns = {"DisplayName": "display_name", "Description": "description"}
@@ -45,7 +46,7 @@ def update_experiment(context: Context, _caller: Caller, request: Request) -> An
         return _arn_member(context, resources.change(context, EXPERIMENT, request["ExperimentName"], values))
 
 
-@operation("sagemaker", "DeleteExperiment")
+@operation("sagemaker", "DeleteExperiment", on("experiment/{ExperimentName}"))
 def delete_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its trials must be deleted before."""
     with tracking_errors():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, tracking_errors
@@ -20,7 +21,11 @@ from lowcloud.core.tracking.trial_components import COMPONENT, Artifact, Changes
 SIDES = {"InputArtifacts": "inputs", "OutputArtifacts": "outputs"}
 
 
-@operation("sagemaker", "CreateTrialComponent")
+@operation(
+    "sagemaker",
+    "CreateTrialComponent",
+    creates("experiment-trial-component/{TrialComponentName}"),
+)
 def create_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """Users create components for stages of their work; those of jobs are created with the jobs."""
     now = context.now()
@@ -31,7 +36,7 @@ def create_trial_component(context: Context, _caller: Caller, request: Request) 
     return _arn_member(context, component.name)
 
 
-@operation("sagemaker", "DescribeTrialComponent")
+@operation("sagemaker", "DescribeTrialComponent", on("experiment-trial-component/{TrialComponentName}"))
 def describe_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """With the statistics of its metrics."""
     with tracking_errors():
@@ -41,7 +46,7 @@ def describe_trial_component(context: Context, _caller: Caller, request: Request
     return {**describe(context, component, statistics), "Sources": sources or None}
 
 
-@operation("sagemaker", "ListTrialComponents")
+@operation("sagemaker", "ListTrialComponents", on_any())
 def list_trial_components(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those of an experiment, a trial or a job if requested, newest first by default."""
     if "ExperimentName" in request and ("SourceArn" in request or "TrialName" in request):
@@ -55,7 +60,7 @@ def list_trial_components(context: Context, _caller: Caller, request: Request) -
         return list_answer(context, request, "TrialComponentSummaries", COMPONENT, _summarize, where)
 
 
-@operation("sagemaker", "UpdateTrialComponent")
+@operation("sagemaker", "UpdateTrialComponent", on("experiment-trial-component/{TrialComponentName}"))
 def update_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """Parameters and artifacts are added to the existing ones, or replace those of the same name."""
     dropped = {"parameters": request.get("ParametersToRemove", ())}
@@ -66,7 +71,7 @@ def update_trial_component(context: Context, _caller: Caller, request: Request) 
     return _arn_member(context, component.name)
 
 
-@operation("sagemaker", "DeleteTrialComponent")
+@operation("sagemaker", "DeleteTrialComponent", on("experiment-trial-component/{TrialComponentName}"))
 def delete_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """It must be disassociated from all trials before; its metrics and associations are deleted with it."""
     with tracking_errors():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
@@ -15,7 +16,11 @@ from lowcloud.core.tracking.trial_components import COMPONENT
 from lowcloud.core.tracking.trials import TRIAL, Trial
 
 
-@operation("sagemaker", "CreateTrial")
+@operation(
+    "sagemaker",
+    "CreateTrial",
+    creates("experiment-trial/{TrialName}", on("experiment/{ExperimentName}")),
+)
 def create_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its experiment must exist."""
     now = context.now()
@@ -32,14 +37,14 @@ def create_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     return _arn_member(context, trial.name)
 
 
-@operation("sagemaker", "DescribeTrial")
+@operation("sagemaker", "DescribeTrial", on("experiment-trial/{TrialName}"))
 def describe_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """The name is found regardless of case."""
     with tracking_errors():
         return describe(context, resources.find(context, TRIAL, request["TrialName"]))
 
 
-@operation("sagemaker", "ListTrials")
+@operation("sagemaker", "ListTrials", on_any())
 def list_trials(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those of an experiment or with a component if requested, newest first by default."""
     with tracking_errors():
@@ -49,7 +54,7 @@ def list_trials(context: Context, _caller: Caller, request: Request) -> Answer:
         return list_answer(context, request, "TrialSummaries", TRIAL, _summarize, where)
 
 
-@operation("sagemaker", "UpdateTrial")
+@operation("sagemaker", "UpdateTrial", on("experiment-trial/{TrialName}"))
 def update_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """Only the display name can be changed."""
     values = {"display_name": request["DisplayName"]} if "DisplayName" in request else {}
@@ -57,14 +62,18 @@ def update_trial(context: Context, _caller: Caller, request: Request) -> Answer:
         return _arn_member(context, resources.change(context, TRIAL, request["TrialName"], values).name)
 
 
-@operation("sagemaker", "DeleteTrial")
+@operation("sagemaker", "DeleteTrial", on("experiment-trial/{TrialName}"))
 def delete_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its components must be disassociated before."""
     with tracking_errors():
         return _arn_member(context, trials.delete(context, request["TrialName"]).name)
 
 
-@operation("sagemaker", "AssociateTrialComponent")
+@operation(
+    "sagemaker",
+    "AssociateTrialComponent",
+    on("experiment-trial-component/{TrialComponentName}", "experiment-trial/{TrialName}"),
+)
 def associate_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """A component may belong to several trials; that it belongs to this one already is not an error."""
     with tracking_errors():
@@ -72,7 +81,11 @@ def associate_trial_component(context: Context, _caller: Caller, request: Reques
     return _both_arns(context, request)
 
 
-@operation("sagemaker", "DisassociateTrialComponent")
+@operation(
+    "sagemaker",
+    "DisassociateTrialComponent",
+    on("experiment-trial-component/{TrialComponentName}", "experiment-trial/{TrialName}"),
+)
 def disassociate_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """The component itself remains."""
     with tracking_errors():

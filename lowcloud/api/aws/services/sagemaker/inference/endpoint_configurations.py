@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
@@ -30,6 +31,7 @@ REFUSED_OF_VARIANT = (
 @operation(
     "sagemaker",
     "CreateEndpointConfig",
+    creates("endpoint-config/{EndpointConfigName}"),
     refused=(
         "AsyncInferenceConfig",
         "CrossRegionTrafficConfig",
@@ -63,7 +65,7 @@ def create_endpoint_config(context: Context, _caller: Caller, request: Request) 
     return {"EndpointConfigArn": arn_of(context, CONFIGURATION, name)}
 
 
-@operation("sagemaker", "DescribeEndpointConfig")
+@operation("sagemaker", "DescribeEndpointConfig", on("endpoint-config/{EndpointConfigName}"))
 def describe_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
     """The configuration as it was created."""
     with inference_errors(context):
@@ -75,13 +77,13 @@ def describe_endpoint_config(context: Context, _caller: Caller, request: Request
     }
 
 
-@operation("sagemaker", "ListEndpointConfigs")
+@operation("sagemaker", "ListEndpointConfigs", on_any())
 def list_endpoint_configs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     return list_answer(context, request, "EndpointConfigs", CONFIGURATION, _summarize)
 
 
-@operation("sagemaker", "DeleteEndpointConfig")
+@operation("sagemaker", "DeleteEndpointConfig", on("endpoint-config/{EndpointConfigName}"))
 def delete_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
     """Endpoints created from it remain."""
     with inference_errors(context):

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
@@ -26,7 +27,12 @@ STATUS = {
 }
 
 
-@operation("sagemaker", "CreateEndpoint", refused=("DeploymentConfig",))
+@operation(
+    "sagemaker",
+    "CreateEndpoint",
+    creates("endpoint/{EndpointName}", on("endpoint-config/{EndpointConfigName}")),
+    refused=("DeploymentConfig",),
+)
 def create_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its replicas start immediately."""
     name = request["EndpointName"]
@@ -35,7 +41,7 @@ def create_endpoint(context: Context, _caller: Caller, request: Request) -> Answ
     return {"EndpointArn": arn_of(context, ENDPOINT, name)}
 
 
-@operation("sagemaker", "DescribeEndpoint")
+@operation("sagemaker", "DescribeEndpoint", on("endpoint/{EndpointName}"))
 async def describe_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
     """Waits for an endpoint that is being created, until it is WAIT_SECONDS old."""
     endpoint = await asyncio.to_thread(_find, context, request["EndpointName"])
@@ -45,7 +51,7 @@ async def describe_endpoint(context: Context, _caller: Caller, request: Request)
     return describe(context, endpoint)
 
 
-@operation("sagemaker", "ListEndpoints")
+@operation("sagemaker", "ListEndpoints", on_any())
 def list_endpoints(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     status = request.get("StatusEquals")
@@ -53,7 +59,7 @@ def list_endpoints(context: Context, _caller: Caller, request: Request) -> Answe
     return list_answer(context, request, "Endpoints", ENDPOINT, _summarize, state=states)
 
 
-@operation("sagemaker", "DeleteEndpoint")
+@operation("sagemaker", "DeleteEndpoint", on("endpoint/{EndpointName}"))
 def delete_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
     """After this answer the endpoint serves no request; its replicas end immediately."""
     with inference_errors(context):

@@ -4,12 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any, passes_role
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.s3_hosts import ServerNames, is_of_s3, locate
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
-from lowcloud.api.aws.services.sagemaker.translation import arn_of, parse_s3_uri, read_tags, require_role, time
+from lowcloud.api.aws.services.sagemaker.translation import (
+    SERVICE_PRINCIPAL,
+    arn_of,
+    parse_s3_uri,
+    read_tags,
+    require_role,
+    time,
+)
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core import resources
 from lowcloud.core.context import Context
@@ -33,6 +41,7 @@ REFUSED_OF_CONTAINER = (
 @operation(
     "sagemaker",
     "CreateModel",
+    creates("model/{ModelName}", passes_role("ExecutionRoleArn", SERVICE_PRINCIPAL)),
     refused=(
         "InferenceExecutionConfig",
         "VpcConfig",
@@ -59,20 +68,20 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
     return {"ModelArn": arn_of(context, MODEL, model.name)}
 
 
-@operation("sagemaker", "DescribeModel")
+@operation("sagemaker", "DescribeModel", on("model/{ModelName}"))
 def describe_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """The model as it was created."""
     with inference_errors(context):
         return describe(context, resources.find(context, MODEL, request["ModelName"]))
 
 
-@operation("sagemaker", "ListModels")
+@operation("sagemaker", "ListModels", on_any())
 def list_models(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     return list_answer(context, request, "Models", MODEL, _summarize)
 
 
-@operation("sagemaker", "DeleteModel")
+@operation("sagemaker", "DeleteModel", on("model/{ModelName}"))
 def delete_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """Endpoints continue to serve the model."""
     with inference_errors(context):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any, passes_role
 from lowcloud.api.aws.arns import parse_role
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid
@@ -11,6 +12,7 @@ from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import (
     INPUT_KINDS,
     INPUT_MODES,
+    SERVICE_PRINCIPAL,
     arn_of,
     local_folder,
     parse_s3_uri,
@@ -44,6 +46,7 @@ ECHOED_MEMBERS = (
 @operation(
     "sagemaker",
     "CreateProcessingJob",
+    creates("processing-job/{ProcessingJobName}", passes_role("RoleArn", SERVICE_PRINCIPAL)),
     refused=(
         "ProcessingInputs.DatasetDefinition",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
@@ -67,20 +70,20 @@ def create_processing_job(context: Context, _caller: Caller, request: Request) -
     return {"ProcessingJobArn": operations.create(context, PROCESSING, name, _specification(context, request), request)}
 
 
-@operation("sagemaker", "DescribeProcessingJob")
+@operation("sagemaker", "DescribeProcessingJob", on("processing-job/{ProcessingJobName}"))
 async def describe_processing_job(context: Context, caller: Caller, request: Request) -> Answer:
     """Waits for a young job to end."""
     return _describe(context, await operations.wait_for(context, caller, PROCESSING, request["ProcessingJobName"]))
 
 
-@operation("sagemaker", "ListProcessingJobs")
+@operation("sagemaker", "ListProcessingJobs", on_any())
 def list_processing_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     states = operations.states_of(request)
     return list_answer(context, request, "ProcessingJobSummaries", PROCESSING, _summarize, state=states)
 
 
-@operation("sagemaker", "StopProcessingJob")
+@operation("sagemaker", "StopProcessingJob", on("processing-job/{ProcessingJobName}"))
 def stop_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
     """The job's program gets SIGTERM and 120 seconds."""
     operations.stop(context, PROCESSING, request["ProcessingJobName"])

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any, passes_role
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs import jobs as operations
 from lowcloud.api.aws.services.sagemaker.jobs import training_requests
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
-from lowcloud.api.aws.services.sagemaker.translation import arn_of, require_role, time, times
+from lowcloud.api.aws.services.sagemaker.translation import SERVICE_PRINCIPAL, arn_of, require_role, time, times
 from lowcloud.core import events
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
@@ -50,6 +51,7 @@ LIMIT_STATUS = {
 @operation(
     "sagemaker",
     "CreateTrainingJob",
+    creates("training-job/{TrainingJobName}", passes_role("RoleArn", SERVICE_PRINCIPAL)),
     refused=(
         "AlgorithmSpecification.AlgorithmName",
         "DebugRuleConfigurations",
@@ -92,14 +94,14 @@ def create_training_job(context: Context, _caller: Caller, request: Request) -> 
     return {"TrainingJobArn": operations.create(context, TRAINING, name, specification, request)}
 
 
-@operation("sagemaker", "DescribeTrainingJob")
+@operation("sagemaker", "DescribeTrainingJob", on("training-job/{TrainingJobName}"))
 async def describe_training_job(context: Context, caller: Caller, request: Request) -> Answer:
     """Waits for a young job to end."""
     job = await operations.wait_for(context, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, context, job)
 
 
-@operation("sagemaker", "ListTrainingJobs", refused=("TrainingPlanArnEquals",))
+@operation("sagemaker", "ListTrainingJobs", on_any(), refused=("TrainingPlanArnEquals",))
 def list_training_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     status = request.get("WarmPoolStatusEquals")
@@ -108,7 +110,7 @@ def list_training_jobs(context: Context, _caller: Caller, request: Request) -> A
     return list_answer(context, request, "TrainingJobSummaries", TRAINING, _summarize_with_pool, where, state=states)
 
 
-@operation("sagemaker", "StopTrainingJob")
+@operation("sagemaker", "StopTrainingJob", on("training-job/{TrainingJobName}"))
 def stop_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
     """The job's program gets SIGTERM and 120 seconds; what it has saved by then is stored."""
     operations.stop(context, TRAINING, request["TrainingJobName"])
@@ -118,6 +120,7 @@ def stop_training_job(context: Context, _caller: Caller, request: Request) -> An
 @operation(
     "sagemaker",
     "UpdateTrainingJob",
+    on("training-job/{TrainingJobName}"),
     ignored=("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig"),
 )
 def update_training_job(context: Context, _caller: Caller, request: Request) -> Answer:

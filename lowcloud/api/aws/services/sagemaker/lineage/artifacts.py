@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, tracking_errors
@@ -24,7 +25,7 @@ from lowcloud.core.tracking import lineage
 from lowcloud.core.tracking.lineage import ARTIFACT, Entity, EntityKind
 
 
-@operation("sagemaker", "CreateArtifact")
+@operation("sagemaker", "CreateArtifact", creates("artifact/*"))
 def create_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """A source and its types have one artifact; an identical request returns the existing one."""
     artifact = replace(
@@ -42,7 +43,7 @@ def create_artifact(context: Context, _caller: Caller, request: Request) -> Answ
     return arn_member(context, EntityKind.ARTIFACT, artifact.name)
 
 
-@operation("sagemaker", "DescribeArtifact")
+@operation("sagemaker", "DescribeArtifact", on("{ArtifactArn}"))
 def describe_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """The artifact is referred to by its ARN."""
     with tracking_errors():
@@ -50,20 +51,20 @@ def describe_artifact(context: Context, _caller: Caller, request: Request) -> An
     return _format(context, artifact)
 
 
-@operation("sagemaker", "ListArtifacts")
+@operation("sagemaker", "ListArtifacts", on_any())
 def list_artifacts(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those of a source (SourceUri) or an ArtifactType if requested."""
     return list_entities(context, request, EntityKind.ARTIFACT, _format)
 
 
-@operation("sagemaker", "UpdateArtifact")
+@operation("sagemaker", "UpdateArtifact", on("{ArtifactArn}"))
 def update_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its source cannot be changed."""
     values = {"display_name": request["ArtifactName"]} if "ArtifactName" in request else {}
     return update_entity(context, request, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]), values)
 
 
-@operation("sagemaker", "DeleteArtifact")
+@operation("sagemaker", "DeleteArtifact", on("{ArtifactArn}"))
 def delete_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """The artifact is referred to by its ARN or its source."""
     if ("ArtifactArn" in request) == ("Source" in request):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on, on_any
 from lowcloud.api.aws.arns import of_sagemaker, subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
@@ -16,7 +17,7 @@ from lowcloud.core.tracking import associations
 from lowcloud.core.tracking.associations import ASSOCIATION, Association, Vertex
 
 
-@operation("sagemaker", "AddAssociation")
+@operation("sagemaker", "AddAssociation", on("{SourceArn}", "{DestinationArn}"))
 def add_association(context: Context, _caller: Caller, request: Request) -> Answer:
     """Both ends must exist, and one of them be an artifact, an action or a context."""
     source, destination = _ends(context, request)
@@ -25,7 +26,7 @@ def add_association(context: Context, _caller: Caller, request: Request) -> Answ
     return {"SourceArn": request["SourceArn"], "DestinationArn": request["DestinationArn"]}
 
 
-@operation("sagemaker", "DeleteAssociation")
+@operation("sagemaker", "DeleteAssociation", on("{SourceArn}", "{DestinationArn}"))
 def delete_association(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its ends remain."""
     with tracking_errors():
@@ -33,7 +34,7 @@ def delete_association(context: Context, _caller: Caller, request: Request) -> A
     return {"SourceArn": request["SourceArn"], "DestinationArn": request["DestinationArn"]}
 
 
-@operation("sagemaker", "ListAssociations")
+@operation("sagemaker", "ListAssociations", on_any())
 def list_associations(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those with an end or of a type if requested, newest first by default."""
     page = read_page(

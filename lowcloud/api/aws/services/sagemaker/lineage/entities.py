@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import creates, on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
@@ -64,17 +65,17 @@ def delete(kind: EntityKind, context: Context, _caller: Caller, request: Request
     return delete_entity(context, kind, request[f"{kind.capitalize()}Name"])
 
 
-operation("sagemaker", "CreateAction")(partial(create, EntityKind.ACTION))
-operation("sagemaker", "DescribeAction")(partial(describe, EntityKind.ACTION))
-operation("sagemaker", "ListActions")(partial(list_all, EntityKind.ACTION))
-operation("sagemaker", "UpdateAction")(partial(update, EntityKind.ACTION))
-operation("sagemaker", "DeleteAction")(partial(delete, EntityKind.ACTION))
+operation("sagemaker", "CreateAction", creates("action/{ActionName}"))(partial(create, EntityKind.ACTION))
+operation("sagemaker", "DescribeAction", on("action/{ActionName}"))(partial(describe, EntityKind.ACTION))
+operation("sagemaker", "ListActions", on_any())(partial(list_all, EntityKind.ACTION))
+operation("sagemaker", "UpdateAction", on("action/{ActionName}"))(partial(update, EntityKind.ACTION))
+operation("sagemaker", "DeleteAction", on("action/{ActionName}"))(partial(delete, EntityKind.ACTION))
 
-operation("sagemaker", "CreateContext")(partial(create, EntityKind.CONTEXT))
-operation("sagemaker", "DescribeContext")(partial(describe, EntityKind.CONTEXT))
-operation("sagemaker", "ListContexts")(partial(list_all, EntityKind.CONTEXT))
-operation("sagemaker", "UpdateContext")(partial(update, EntityKind.CONTEXT))
-operation("sagemaker", "DeleteContext")(partial(delete, EntityKind.CONTEXT))
+operation("sagemaker", "CreateContext", creates("context/{ContextName}"))(partial(create, EntityKind.CONTEXT))
+operation("sagemaker", "DescribeContext", on("context/{ContextName}"))(partial(describe, EntityKind.CONTEXT))
+operation("sagemaker", "ListContexts", on_any())(partial(list_all, EntityKind.CONTEXT))
+operation("sagemaker", "UpdateContext", on("context/{ContextName}"))(partial(update, EntityKind.CONTEXT))
+operation("sagemaker", "DeleteContext", on("context/{ContextName}"))(partial(delete, EntityKind.CONTEXT))
 
 
 def format_entity(context: Context, entity: Entity) -> dict[str, Any]:

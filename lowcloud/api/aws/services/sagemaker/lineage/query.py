@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.arns import of_sagemaker, subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_errors, tracking_errors
@@ -21,7 +22,7 @@ LINEAGE_TYPES = {"artifact": "Artifact", "action": "Action", "context": "Context
 UNSOURCED_TYPE = "ExperimentTrialComponent"  # of a component that describes no job
 
 
-@operation("sagemaker", "QueryLineage")
+@operation("sagemaker", "QueryLineage", on_any())
 def query_lineage(context: Context, _caller: Caller, request: Request) -> Answer:
     """The nearest vertices first. Filters select what is returned, not what is passed through."""
     if not request.get("StartArns"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.model import Shape
 
+from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_errors
 from lowcloud.api.aws.services.sagemaker.search.properties import elements, is_maybe_numeric, reader
@@ -19,9 +20,8 @@ DEFAULT_PAGE_SIZE = 100
 CONDITIONS_LIMIT = 50
 
 
-@operation(
-    "sagemaker",
-    "Search",
+@operation("sagemaker",
+    "Search", on_any(),
     refused=(
         "CrossAccountFilterOption=CrossAccount",
         "VisibilityConditions",

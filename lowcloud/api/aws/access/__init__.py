@@ -1,0 +1,1 @@
+"""Authorisation of requests: what each operation asks about, and what conditions can know of a request."""

@@ -1,0 +1,34 @@
+"""Calls: a parsed request on its way to be authorised, and the permissions it needs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Permission
+from lowcloud.core.identity.callers import Caller
+from lowcloud.core.policies.requests import Facts
+
+# The prefix of a service's actions, where it is not the name that botocore has for the service.
+ACTION_PREFIXES = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who makes it, which operation it is, its parsed input, and the facts of its transport."""
+
+    context: Context
+    caller: Caller
+    service: str  # as in the names of actions: "sagemaker"
+    operation: str
+    request: Mapping[str, Any]
+    facts: Facts
+
+    @property
+    def action(self) -> str:
+        """The action of the operation's own name."""
+        return f"{self.service}:{self.operation}"
+
+
+# What an operation declares: the permissions that one call of it needs, all of them.
+Access = Callable[[Call], Iterable[Permission]]

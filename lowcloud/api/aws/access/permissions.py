@@ -1,0 +1,182 @@
+"""How operations declare the permissions that they need.
+
+    @operation("sagemaker", "StopTrainingJob", access=on("training-job/{TrainingJobName}"))
+
+names a resource of the operation's service by the rest of its ARN, with the members of the request in braces.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from lowcloud.api.aws.access.calls import Access, Call
+from lowcloud.core import resources, tags
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity.access import Permission
+from lowcloud.core.policies.requests import Facts, LazyFacts, Values
+
+ARN_HEADS = {  # by the prefix of actions
+    "cloudwatch": "arn:aws:cloudwatch:{region}:{account}:",
+    "iam": "arn:aws:iam::{account}:",
+    "logs": "arn:aws:logs:{region}:{account}:",
+    "lowcloud": "arn:aws:lowcloud:{region}:{account}:",
+    "sagemaker": "arn:aws:sagemaker:{region}:{account}:",
+    "sts": "arn:aws:sts::{account}:",
+}
+_MEMBER = re.compile(r"\{(\w+)\}")
+
+FindFacts = Callable[[Call], Facts]
+_FACTS: dict[str, FindFacts] = {}  # condition keys of a service, from its requests
+
+
+@dataclass(frozen=True)
+class On:
+    """Needs an action on each of these resources; on one whose name the request does not have, nothing."""
+
+    resources: tuple[str, ...]
+    action: str = ""  # "" : the operation's own
+    when: str = ""  # the member of the request that asks for it; "": always
+
+    def __call__(self, call: Call) -> Iterator[Permission]:
+        if self.when and not call.request.get(self.when):
+            return
+        action = self.action or call.action
+        facts = {**call.facts, **service_facts(call)}
+        for template in self.resources:
+            if (arn := arn_of(call, action.partition(":")[0], template)) is not None:
+                yield permission(call, action, arn, facts)
+
+
+@dataclass(frozen=True)
+class PassesRole:
+    """Needs iam:PassRole on the role that a request names for a service to use."""
+
+    member: str
+    service: str
+
+    def __call__(self, call: Call) -> Iterator[Permission]:
+        if arn := call.request.get(self.member):
+            facts = {**call.facts, "iam:passedtoservice": (self.service,)}
+            yield permission(call, "iam:PassRole", arn, facts)
+
+
+@dataclass(frozen=True)
+class Every:
+    """Needs what each of its parts needs."""
+
+    parts: tuple[Access, ...]
+
+    def __call__(self, call: Call) -> Iterator[Permission]:
+        for part in self.parts:
+            yield from part(call)
+
+
+def NOTHING(call: Call) -> Iterator[Permission]:  # noqa: N802 (a constant to declarations)
+    """Need nothing: every caller with credentials may do it."""
+    yield from ()
+
+
+def on(*resources: str, action: str = "", when: str = "") -> On:
+    """Return the need of an action on resources."""
+    return On(resources, action, when)
+
+
+def on_any(action: str = "") -> On:
+    """Return the need of an action that has no resource, such as to list."""
+    return On(("*",), action)
+
+
+def creates(resource: str, *others: Access) -> Every:
+    """Return the need to create a resource of SageMaker, and to tag it if the request has tags."""
+    return Every((on(resource), on(resource, action="sagemaker:AddTags", when="Tags"), *others))
+
+
+def every(*parts: Access) -> Every:
+    """Return the need of all parts."""
+    return Every(parts)
+
+
+def passes_role(member: str, service: str) -> PassesRole:
+    """Return the need to pass the role in a member of the request to a service."""
+    return PassesRole(member, service)
+
+
+def register_facts(service: str, find: FindFacts) -> None:
+    """Register the condition keys of a service's own."""
+    assert service not in _FACTS, f"the condition keys of {service} are registered twice"
+    _FACTS[service] = find
+
+
+def service_facts(call: Call) -> Facts:
+    """Return the values of the condition keys of the call's service."""
+    find = _FACTS.get(call.service)
+    return find(call) if find else {}
+
+
+def arn_of(call: Call, service: str, template: str) -> str | None:
+    """Return the ARN that a template stands for, or None if the request lacks a member of it."""
+    if template == "*":
+        return template
+    names = _MEMBER.findall(template)
+    if any(not call.request.get(name) for name in names):
+        return None
+    values = {name: str(call.request[name]) for name in names}
+    if template.startswith("{") and values[names[0]].startswith("arn:"):
+        return values[names[0]]
+    prefix, slash, name = _MEMBER.sub(lambda match: _name(values[match[1]]), template).partition("/")
+    head = ARN_HEADS[service].format(region=call.context.settings.region, account=call.context.account_id)
+    return f"{head}{prefix}{slash}{_spelling(call, prefix, name)}"
+
+
+def permission(call: Call, action: str, arn: str, facts: Facts) -> Permission:
+    """Return the permission of an action on the resource of an ARN, with its tags as facts."""
+    account = account_of(arn) or call.context.account_id
+    return Permission(action, arn, account, LazyFacts(facts, _tag_finder(call, action, arn)))
+
+
+def account_of(arn: str) -> str:
+    """Return the account in an ARN, or ""."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) > 5 else ""
+
+
+def _name(value: str) -> str:
+    """Return the name in a member that may be an ARN as well."""
+    return value.partition("/")[2] if value.startswith("arn:") else value
+
+
+def _spelling(call: Call, prefix: str, name: str) -> str:
+    """Return a name as it was created: where case does not matter, policies must not be evaded by another one."""
+    kind = call.context.kinds.find(prefix)
+    if kind is None or not kind.ignores_case:
+        return name
+    try:
+        return str(resources.find(call.context, kind, name).name)
+    except NotFoundError:
+        return name
+
+
+def _tag_finder(call: Call, action: str, arn: str) -> Callable[[str], Values | None]:
+    """Return a function that finds aws:ResourceTag/KEY, and the same of the service, when a condition asks for it."""
+    prefixes = ("aws:resourcetag/", f"{action.partition(':')[0].lower()}:resourcetag/")
+    found: dict[str, Values] = {}
+    loaded = False
+
+    def find(key: str) -> Values | None:
+        nonlocal loaded
+        if not key.startswith(prefixes):
+            return None
+        if not loaded:
+            subject = arn.split(":", 5)[-1]
+            for name, value in tags.of_many(call.context, [subject]).get(subject, {}).items():
+                found[name.lower()] = (*found.get(name.lower(), ()), value)
+            loaded = True
+        return found.get(key.partition("/")[2])
+
+    return find
+
+
+def request_tag_facts(values: Mapping[str, str]) -> Facts:
+    """Return aws:RequestTag/KEY and aws:TagKeys of the tags in a request."""
+    facts: dict[str, Values] = {f"aws:requesttag/{key.lower()}": (value,) for key, value in values.items()}
+    return {**facts, "aws:tagkeys": tuple(values)} if values else {}
