@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from lowcloud.api.aws.access.permissions import NOTHING
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.core.context import Context
@@ -150,7 +151,9 @@ def test_an_unexpected_exception_is_logged_and_shows_no_traceback(context, caplo
     def broken(context, caller, request):
         raise RuntimeError("secret detail")
 
-    gateway = Gateway(context, {("sts", "GetCallerIdentity"): Operation("sts", "GetCallerIdentity", broken, (), ())})
+    gateway = Gateway(
+        context, {("sts", "GetCallerIdentity"): Operation("sts", "GetCallerIdentity", broken, NOTHING, (), ())}
+    )
     with serving(gateway) as served, pytest.raises(ClientError) as caught:
         served.client("sts").get_caller_identity()
     assert caught.value.response["Error"]["Code"] == "InternalFailure"

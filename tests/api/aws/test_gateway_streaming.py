@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from lowcloud.api.aws.access.permissions import NOTHING
 from lowcloud.api.aws.errors import from_body_error
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
@@ -72,8 +73,8 @@ def store():
 @pytest.fixture
 def served(context, store):
     table = {
-        ("s3", "PutObject"): Operation("s3", "PutObject", store.put, (), ()),
-        ("s3", "GetObject"): Operation("s3", "GetObject", store.get, (), ()),
+        ("s3", "PutObject"): Operation("s3", "PutObject", store.put, NOTHING, (), ()),
+        ("s3", "GetObject"): Operation("s3", "GetObject", store.get, NOTHING, (), ()),
     }
     gateway = Gateway(context, table)
     with serving(gateway) as server:

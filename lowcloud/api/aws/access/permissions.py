@@ -55,7 +55,8 @@ class PassesRole:
     service: str
 
     def __call__(self, call: Call) -> Iterator[Permission]:
-        if arn := call.request.get(self.member):
+        arn = call.request.get(self.member, "")
+        if account_of(arn) == call.context.account_id:  # the operation refuses the roles of other accounts
             facts = {**call.facts, "iam:passedtoservice": (self.service,)}
             yield permission(call, "iam:PassRole", arn, facts)
 

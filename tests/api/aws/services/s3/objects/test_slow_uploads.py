@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lowcloud.api.aws.access.permissions import NOTHING
 from lowcloud.api.aws.gateway import WORKERS, Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.api.aws.services import OPERATIONS
@@ -41,7 +42,9 @@ def counted() -> Counted:
 
 @pytest.fixture
 def served(context: Context, counted: Counted) -> Iterator[Server]:
-    gateway = Gateway(context, {**OPERATIONS, ("s3", "PutObject"): Operation("s3", "PutObject", counted.put, (), ())})
+    gateway = Gateway(
+        context, {**OPERATIONS, ("s3", "PutObject"): Operation("s3", "PutObject", counted.put, NOTHING, (), ())}
+    )
     with serving(gateway) as server:
         server.client("s3").create_bucket(Bucket="bucket")
         yield server
