@@ -51,10 +51,12 @@ class Expression:
 
 
 class Wildcard(Enum):
-    """The wildcards of a pattern."""
+    """The wildcards of a pattern. Those of a part stand for no colon: patterns of ARNs have parts between colons."""
 
     TEXT = "*"
     CHARACTER = "?"
+    TEXT_OF_PART = "* in a part"
+    CHARACTER_OF_PART = "? in a part"
 
 
 class WildcardPattern:
@@ -100,9 +102,10 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _expression_of(tokens: Iterable[str | Wildcard]) -> "re2._Regexp[str]":
-    parts = {Wildcard.TEXT: ".*", Wildcard.CHARACTER: "."}
     return re2.compile(
-        "".join(parts[token] if isinstance(token, Wildcard) else re2.escape(_for_re2(token)) for token in tokens),
+        "".join(
+            _EXPRESSIONS[token] if isinstance(token, Wildcard) else re2.escape(_for_re2(token)) for token in tokens
+        ),
         _WILDCARD_OPTIONS,
     )
 
@@ -113,7 +116,13 @@ def _for_re2(text: str) -> str:
 
 
 _WILDCARDS = re.compile(r"([*?])")
-_WILDCARD_OF: dict[str, Wildcard] = {wildcard.value: wildcard for wildcard in Wildcard}
+_WILDCARD_OF = {"*": Wildcard.TEXT, "?": Wildcard.CHARACTER}
+_EXPRESSIONS = {
+    Wildcard.TEXT: ".*",
+    Wildcard.CHARACTER: ".",
+    Wildcard.TEXT_OF_PART: "[^:]*",
+    Wildcard.CHARACTER_OF_PART: "[^:]",
+}
 _WILDCARD_OPTIONS = re2.Options()
 _WILDCARD_OPTIONS.max_mem = 16 << 20  # for patterns of up to 100 KB
 _WILDCARD_OPTIONS.log_errors = False

@@ -37,6 +37,7 @@ class Operator:
     test: Test
     is_negated: bool = False
     check: Callable[[str], object] = str  # raises ValueError for a text that is no value of its type
+    takes_variables: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Condition:
         """Return whether the facts of a request meet the condition."""
         given = facts.get(self.key) or None  # no values are the same as no key
         if self.operator is None:
-            return any(value.plain(facts) == ("true" if given is None else "false") for value in self.values)
+            return any(_says(value.plain(facts), given is None) for value in self.values)
         if given is None:
             return self._is_met_without_value(self.operator)
         met = (self._agrees(self.operator, value, facts) != self.operator.is_negated for value in given)
@@ -123,8 +124,12 @@ def _typed(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> 
     return test
 
 
+def _says(text: str | None, expected: bool) -> bool:
+    return text is not None and text.lower() == ("true" if expected else "false")
+
+
 def _in_any_case(wanted: str, value: str) -> bool:
-    return wanted.casefold() == value.casefold()
+    return wanted.lower() == value.lower()
 
 
 def _number(text: str) -> Decimal:
@@ -182,15 +187,23 @@ def _arn_like(wanted: Template, value: str, facts: Facts) -> bool:
     return wanted.matches_arn(value, facts)
 
 
-def _with_negation(name: str, negated: str, test: Test, check: Callable[[str], object] = str) -> dict[str, Operator]:
-    return {name: Operator(test, check=check), negated: Operator(test, is_negated=True, check=check)}
+def _with_negation(
+    name: str, negated: str, test: Test, check: Callable[[str], object] = str, takes_variables: bool = True
+) -> dict[str, Operator]:
+    return {
+        name: Operator(test, check=check, takes_variables=takes_variables),
+        negated: Operator(test, is_negated=True, check=check, takes_variables=takes_variables),
+    }
 
 
 def _ordered(prefix: str, parse: Callable[[str], Any]) -> dict[str, Operator]:
     compared = {"lessthan": lt, "lessthanequals": le, "greaterthan": gt, "greaterthanequals": ge}
     return {
-        **_with_negation(f"{prefix}equals", f"{prefix}notequals", _typed(parse, eq), parse),
-        **{f"{prefix}{name}": Operator(_typed(parse, compare), check=parse) for name, compare in compared.items()},
+        **_with_negation(f"{prefix}equals", f"{prefix}notequals", _typed(parse, eq), parse, takes_variables=False),
+        **{
+            f"{prefix}{name}": Operator(_typed(parse, compare), check=parse, takes_variables=False)
+            for name, compare in compared.items()
+        },
     }
 
 
@@ -200,9 +213,9 @@ OPERATORS: Mapping[str, Operator] = {
     **_with_negation("stringlike", "stringnotlike", _like),
     **_ordered("numeric", _number),
     **_ordered("date", _time),
-    **_with_negation("ipaddress", "notipaddress", _is_in_network, _network),
+    **_with_negation("ipaddress", "notipaddress", _is_in_network, _network, takes_variables=False),
     **_with_negation("arnequals", "arnnotequals", _arn_like),
     **_with_negation("arnlike", "arnnotlike", _arn_like),
     "bool": Operator(_typed(boolean, eq), check=boolean),
-    "binaryequals": Operator(_typed(_bytes, eq), check=_bytes),
+    "binaryequals": Operator(_typed(_bytes, eq), check=_bytes, takes_variables=False),
 }

@@ -44,12 +44,13 @@ class Elements:
     """Which elements the statements of a sort of policy have."""
 
     principal: bool = False  # required, or not allowed
+    not_principal: bool = False  # NotPrincipal may be in its place
     resource: bool = True
     services: tuple[str, ...] = ()  # whose actions it may name; none: all
 
 
 IDENTITY = Elements()
-RESOURCE = Elements(principal=True)
+RESOURCE = Elements(principal=True, not_principal=True)
 TRUST = Elements(principal=True, resource=False, services=("sts",))
 
 
@@ -78,7 +79,7 @@ class Statement:
     def _names_resource(self, request: AccessRequest) -> bool:
         if not self.resources:  # a trust policy
             return True
-        found = any(pattern.matches_arn(request.resource, request.facts) for pattern in self.resources)
+        found = any(pattern.matches_resource(request.resource, request.facts) for pattern in self.resources)
         return found != self.excludes_resources
 
 
@@ -195,7 +196,8 @@ def _resources(found: Mapping[str, Any], elements: Elements, has_variables: bool
         return (), False
     name, resources = _one_of(found, "Resource", "Policy statement must contain resources.")
     for resource in resources:
-        if resource != "*" and not (resource.startswith("arn:") and resource.count(":") >= ARN_PARTS - 1):
+        is_arn = resource.startswith("arn:") and (resource.count(":") >= ARN_PARTS - 1 or resource.endswith("*"))
+        if resource != "*" and not is_arn:
             raise PolicyError(f'Resource {resource[:128]} must be in ARN format or "*".')
     return tuple(Template(resource, has_variables) for resource in resources), name == "NotResource"
 
@@ -208,6 +210,10 @@ def _principals(found: Mapping[str, Any], elements: Elements) -> tuple[frozenset
     if ("Principal" in found) == ("NotPrincipal" in found):
         raise PolicyError("Missing required field Principal")
     name = "Principal" if "Principal" in found else "NotPrincipal"
+    if name == "NotPrincipal" and not elements.not_principal:
+        raise PolicyError("Policy document should not specify NotPrincipal.")
+    if name == "NotPrincipal" and found["Effect"] == "Allow":
+        raise PolicyError("Allow with NotPrincipal is not allowed.")
     principal = found[name]
     if principal == "*":
         return frozenset([EVERYONE]), name == "NotPrincipal"
@@ -233,7 +239,8 @@ def _conditions(found: Any, has_variables: bool) -> tuple[Condition, ...]:
             raise PolicyError(f"Syntax errors in policy: a condition key of {name} is given twice.")
         check = conditions.boolean if operator is None else operator.check
         for key, values in keys.items():
-            templates = _condition_values(f"{name} of {key[:128]}", values, check, has_variables)
+            takes_variables = has_variables and (operator is None or operator.takes_variables)
+            templates = _condition_values(f"{name} of {key[:128]}", values, check, takes_variables)
             parsed.append(Condition(operator_name, operator, key.lower(), templates, quantifier, if_exists))
     return tuple(parsed)
 

@@ -99,14 +99,9 @@ def matching(
     shared = [
         (policy, statement)
         for policy, statement in _applying(resource.policies, request, allows=True)
-        if names_principal(statement, request.principal)
+        if _grant_of(statement, request.principal) is not Grant.NONE
     ]
     return [*_applying(policies.identity, request, allows=True), *shared]
-
-
-def names_principal(statement: Statement, principal: Principal) -> bool:
-    """Return whether a statement of a resource-based policy is about a principal."""
-    return _grant_of(statement, principal) is not Grant.NONE
 
 
 def _denying(
@@ -116,7 +111,7 @@ def _denying(
         yield from _applying(policies.of_sort(sort), request, allows=False)
         return
     for policy, statement in _applying(resource.policies, request, allows=False):
-        if names_principal(statement, request.principal):
+        if _is_denied_by(statement, request.principal, has_boundary=policies.boundary is not None):
             yield policy, statement
 
 
@@ -147,10 +142,8 @@ def _decision_of_principal(request: AccessRequest, policies: Policies, is_allowe
 
 
 def _grant_of(statement: Statement, principal: Principal) -> Grant:
-    """Return how a statement of a resource-based policy names a principal."""
+    """Return how a statement of a resource-based policy that allows names a principal."""
     names = statement.principals
-    if statement.excludes_principals:
-        return Grant.NONE if _is_excluded(statement, principal) else Grant.DIRECT
     if not names.isdisjoint((EVERYONE, *principal.names)):
         return Grant.DIRECT
     if principal.role_arn and ("AWS", principal.role_arn) in names:
@@ -158,15 +151,26 @@ def _grant_of(statement: Statement, principal: Principal) -> Grant:
     return Grant.NONE if names.isdisjoint(principal.account_names) else Grant.ACCOUNT
 
 
-def _is_excluded(statement: Statement, principal: Principal) -> bool:
-    """Return whether NotPrincipal names a principal.
+def _is_denied_by(statement: Statement, principal: Principal, has_boundary: bool) -> bool:
+    """Return whether a statement of a resource-based policy that denies is about a principal."""
+    if not statement.excludes_principals:
+        return _grant_of(statement, principal) is not Grant.NONE
+    return has_boundary or not _is_spared(statement, principal)  # NotPrincipal never spares one with a boundary
 
-    An account stands for its principals if the statement allows; if it denies, AWS asks to name each principal that is
-    to be spared beside its account.
+
+def _is_spared(statement: Statement, principal: Principal) -> bool:
+    """Return whether NotPrincipal names a principal: each of its account, its role and itself.
+
+    AWS documents that a policy which lacks one of them may deny, so this one does.
     """
     names = statement.principals
-    if not names.isdisjoint((EVERYONE, *principal.names)):
+    if EVERYONE in names:
         return True
-    if statement.allows or principal.kind is PrincipalKind.ROOT:
-        return not names.isdisjoint((*principal.account_names, ("AWS", principal.role_arn)))
-    return False
+    if principal.kind is PrincipalKind.ROOT:
+        return not names.isdisjoint(principal.account_names)
+    if names.isdisjoint(principal.names):
+        return False
+    if principal.kind is PrincipalKind.SERVICE:
+        return True
+    has_role = not principal.role_arn or ("AWS", principal.role_arn) in names
+    return has_role and not names.isdisjoint(principal.account_names)

@@ -1,11 +1,12 @@
 """Texts of policies with wildcards and variables: `arn:aws:s3:::home/${aws:username}/*`.
 
-Source: IAM User Guide, "IAM policy elements: Variables and tags".
+Source: IAM User Guide, "IAM policy elements: Variables and tags", "IAM JSON policy elements: Resource" and "IAM JSON
+policy elements: Condition operators".
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from lowcloud.core.patterns import Wildcard, WildcardPattern, wildcard_tokens
@@ -13,9 +14,11 @@ from lowcloud.core.policies.requests import Facts
 
 ARN_PARTS = 6  # arn:partition:service:region:account:resource
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")  # without "{" inside, so that a text of many "${" is searched once
 _WITH_DEFAULT = re.compile(r"\s*([^\s,]+)\s*,\s*'([^']*)'\s*")
 _CHARACTERS = ("*", "?", "$")  # ${*} stands for the character itself
+
+_OF_PART = {Wildcard.TEXT: Wildcard.TEXT_OF_PART, Wildcard.CHARACTER: Wildcard.CHARACTER_OF_PART}
 
 Token = str | Wildcard
 
@@ -26,11 +29,16 @@ class Variable:
 
     key: str  # in lower case
     default: str | None = None
+    is_within_part: bool = False  # of an ARN, so that it has no value with a colon
 
     def value(self, facts: Facts) -> str | None:
-        """Return its value, or None if the request has none or several."""
-        values = facts.get(self.key)
-        return values[0] if values is not None and len(values) == 1 else self.default
+        """Return its value, or the default if the request has none; None if there is neither, or several values."""
+        values = facts.get(self.key) or None
+        found = self.default if values is None else values[0] if len(values) == 1 else None
+        return None if found is not None and self.is_within_part and ":" in found else found
+
+
+Part = Token | Variable
 
 
 @dataclass(frozen=True)
@@ -55,24 +63,24 @@ class Template:
         pattern = self._fixed or _filled_pattern(self._parts, facts)
         return pattern is not None and pattern.matches(text)
 
+    def matches_resource(self, arn: str, facts: Facts) -> bool:
+        """Return whether an ARN matches part by part; a * that ends a part stands for what follows, too."""
+        if self.text == "*":
+            return True
+        pattern = self._fixed_resource or _filled_pattern(self._parts_of_resource, facts)
+        return pattern is not None and pattern.matches(arn)
+
     def matches_arn(self, arn: str, facts: Facts) -> bool:
         """Return whether an ARN matches part by part: a wildcard does not stand for the colons between parts."""
         if self.text == "*":
             return True
-        parts = arn.split(":", ARN_PARTS - 1)
-        if len(parts) != len(self._arn_parts):
+        if len(self._arn_parts) < ARN_PARTS:
             return False
-        if self._fixed_arn_parts is not None:
-            patterns: Iterable[WildcardPattern | None] = self._fixed_arn_parts
-        else:
-            patterns = (_filled_pattern(part, facts) for part in self._arn_parts)
-        for pattern, part in zip(patterns, parts, strict=True):
-            if pattern is None or not pattern.matches(part):
-                return False
-        return True
+        pattern = self._fixed_arn or _filled_pattern(self._parts_of_arn, facts)
+        return pattern is not None and pattern.matches(arn)
 
     @cached_property
-    def _parts(self) -> tuple[Token | Variable, ...]:
+    def _parts(self) -> tuple[Part, ...]:
         return tuple(_parse(self.text) if self.has_variables else wildcard_tokens(self.text))
 
     @cached_property
@@ -81,13 +89,27 @@ class Template:
         return None if self.variables else _filled_pattern(self._parts, {})
 
     @cached_property
-    def _fixed_arn_parts(self) -> tuple[WildcardPattern | None, ...] | None:
-        return None if self.variables else tuple(_filled_pattern(part, {}) for part in self._arn_parts)
+    def _fixed_resource(self) -> WildcardPattern | None:
+        return None if self.variables else _filled_pattern(self._parts_of_resource, {})
 
     @cached_property
-    def _arn_parts(self) -> tuple[tuple[Token | Variable, ...], ...]:
+    def _fixed_arn(self) -> WildcardPattern | None:
+        return None if self.variables else _filled_pattern(self._parts_of_arn, {})
+
+    @cached_property
+    def _parts_of_resource(self) -> tuple[Part, ...]:
+        *heads, last = self._arn_parts
+        return _joined([*map(_head_of_resource, heads), last])
+
+    @cached_property
+    def _parts_of_arn(self) -> tuple[Part, ...]:
+        *heads, last = self._arn_parts
+        return _joined([*map(_within_part, heads), last])
+
+    @cached_property
+    def _arn_parts(self) -> tuple[tuple[Part, ...], ...]:
         # Divided before variables have values: a value never reaches into another part.
-        parts: list[list[Token | Variable]] = [[]]
+        parts: list[list[Part]] = [[]]
         for token in self._parts:
             first, *others = token.split(":", ARN_PARTS - len(parts)) if isinstance(token, str) else (token,)
             parts[-1].append(first)
@@ -95,7 +117,31 @@ class Template:
         return tuple(tuple(token for token in part if token != "") for part in parts)
 
 
-def _parse(text: str) -> Iterator[Token | Variable]:
+def _within_part(part: Sequence[Part]) -> tuple[Part, ...]:
+    """Return a part of an ARN in which nothing stands for a colon."""
+    return tuple(
+        replace(token, is_within_part=True)
+        if isinstance(token, Variable)
+        else _OF_PART.get(token, token)
+        if isinstance(token, Wildcard)
+        else token
+        for token in part
+    )
+
+
+def _head_of_resource(part: Sequence[Part]) -> tuple[Part, ...]:
+    """Return a part of a resource other than the last, whose final * may stand for following parts as well."""
+    *others, final = part or [""]
+    return (*_within_part(others), final) if final is Wildcard.TEXT else _within_part(part)
+
+
+def _joined(parts: Sequence[Sequence[Part]]) -> tuple[Part, ...]:
+    """Return the parts of an ARN with the colons between them."""
+    first, *others = parts
+    return (*first, *(token for part in others for token in (":", *part)))
+
+
+def _parse(text: str) -> Iterator[Part]:
     position = 0
     for match in _VARIABLE.finditer(text):
         yield from wildcard_tokens(text[position : match.start()])
@@ -109,7 +155,7 @@ def _parse(text: str) -> Iterator[Token | Variable]:
     yield from wildcard_tokens(text[position:])
 
 
-def _fill(parts: tuple[Token | Variable, ...], facts: Facts) -> tuple[Token, ...] | None:
+def _fill(parts: tuple[Part, ...], facts: Facts) -> tuple[Token, ...] | None:
     """Return the tokens of a text, or None if one of its variables has no value."""
     tokens: list[Token] = []
     for part in parts:
@@ -124,7 +170,7 @@ def _literal(token: Token) -> str:
     return token.value if isinstance(token, Wildcard) else token
 
 
-def _filled_pattern(parts: tuple[Token | Variable, ...], facts: Facts) -> WildcardPattern | None:
+def _filled_pattern(parts: tuple[Part, ...], facts: Facts) -> WildcardPattern | None:
     """Return the pattern of a text with the values of variables, or None if one of them has no value."""
     tokens = _fill(parts, facts)
     return None if tokens is None else _pattern(tokens)
