@@ -8,51 +8,19 @@ from lowcloud.api.aws.access.calls import ACTION_PREFIXES, Call
 from lowcloud.api.aws.operations import Operation
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core.context import Context
-from lowcloud.core.identity import access
+from lowcloud.core.identity import access, caller_facts
 from lowcloud.core.identity.callers import Caller
-from lowcloud.core.policies.requests import Facts, PrincipalKind, Values
-
-_PRINCIPAL_TYPES = {
-    PrincipalKind.ROOT: "Account",
-    PrincipalKind.USER: "User",
-    PrincipalKind.ROLE_SESSION: "AssumedRole",
-    PrincipalKind.FEDERATED_USER: "FederatedUser",
-    PrincipalKind.SERVICE: "Service",
-    PrincipalKind.ANONYMOUS: "Anonymous",
-}
+from lowcloud.core.policies.requests import Facts, Values
 
 
 def authorise(
     context: Context, caller: Caller, operation: Operation, http: HttpRequest, request: Mapping[str, Any]
 ) -> None:
     """Refuse a request if the caller lacks a permission that it needs. Raises AccessDeniedError."""
-    facts = {**facts_of_caller(caller), **facts_of_transport(context, http)}
+    facts = {**caller_facts.of(caller), **facts_of_transport(context, http)}
     service = ACTION_PREFIXES.get(operation.service, operation.service)
     for permission in operation.access(Call(context, caller, service, operation.name, request, facts)):
         access.authorise(context, caller, permission)
-
-
-def facts_of_caller(caller: Caller) -> Facts:
-    """Return the values of the condition keys about the principal."""
-    facts: dict[str, Values] = {
-        "aws:userid": (caller.principal_id,),
-        "aws:principaltype": (_PRINCIPAL_TYPES[caller.kind],),
-        "aws:principalisawsservice": ("false",),
-        "aws:viaawsservice": ("false",),
-    }
-    if caller.is_anonymous:
-        return facts
-    facts["aws:principalarn"] = (caller.role_arn or caller.arn,)
-    facts["aws:principalaccount"] = (caller.account_id,)
-    if caller.kind in (PrincipalKind.USER, PrincipalKind.FEDERATED_USER):
-        facts["aws:username"] = (caller.name,)
-    if caller.is_temporary:
-        facts["aws:tokenissuetime"] = (datetime.fromtimestamp(caller.issued_at, UTC).isoformat(),)
-        facts["aws:multifactorauthpresent"] = ("false",)
-    if caller.source_identity:
-        facts["aws:sourceidentity"] = (caller.source_identity,)
-    facts |= {f"aws:principaltag/{key.lower()}": (value,) for key, value in caller.tags.items()}
-    return facts
 
 
 def facts_of_transport(context: Context, http: HttpRequest) -> Facts:

@@ -49,16 +49,20 @@ def issue(context: Context, caller: Caller, duration_seconds: int) -> Credential
 
 def issue_for_role(context: Context, role: str, session: str, duration_seconds: int) -> Credentials:
     """Issue temporary credentials of a role, for a program that the cloud runs. Raises NotFoundError."""
+    return issue(context, caller_of_role(context, role, session), duration_seconds)
+
+
+def caller_of_role(context: Context, role: str, session: str) -> Caller:
+    """Return a session of a role, without credentials. Raises NotFoundError."""
     found = resources.find(context, ROLE, role)
-    caller = Caller(
-        context.settings.account_id,
+    return Caller(
+        context.account_id,
         kind=PrincipalKind.ROLE_SESSION,
         name=found.name,
         path=found.path,
         unique_id=found.role_id,
         session=session,
     )
-    return issue(context, caller, duration_seconds)
 
 
 def open_token(context: Context, session_token: str) -> Credentials:

@@ -42,7 +42,7 @@ def release(context: Context, job: Job) -> None:
 def _request(context: Context, job: Job) -> EnvironmentRequest:
     program = programs.of_job(context, job)
     has_code = program.takes_source and not program.python
-    code = programs.source_of(context, job.specification) if has_code else None
+    code = programs.source_of(programs.store_of(context, job), job.specification) if has_code else None
     try:
         return requests.of_program(context, program.python, program.requirements, code)
     except InvalidError as error:

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError, StorageUnavailableError
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.jobs.cancellation import CancelledError, checker
 from lowcloud.core.jobs.jobs import Job, Output
 from lowcloud.core.staging.output_sync import StoredFiles
-from lowcloud.core.storage.objects import objects
 from lowcloud.engine.work import FileEntry
 
 Check = Callable[[], None]  # is called repeatedly, and raises to abandon the operation in progress
@@ -56,6 +56,11 @@ def store_last(context: Context, job: Job) -> None:
         _store_files(context, job, output)
 
 
+def _store(context: Context, job: Job) -> ObjectAccess:
+    """Return the object store as the job's role sees it. Raises NotFoundError for a role that has been deleted."""
+    return ObjectAccess.of_role(context, job.specification.role, job.kind.role_session)
+
+
 def _live(job: Job) -> list[Output]:
     """Return the outputs that are stored while the program runs."""
     requested = job.specification
@@ -67,7 +72,7 @@ def _store_archive(context: Context, job: Job, output: Output) -> None:
     ranks = range(job.specification.instance_count)
     if output.is_optional and not any(context.engine.list_files(job.work_id, rank, output.folder) for rank in ranks):
         return
-    objects.put(context, output.bucket, output.prefix, _archive(context, job, output))
+    _store(context, job).put(output.bucket, output.prefix, _archive(context, job, output))
 
 
 def _archive(context: Context, job: Job, output: Output) -> Iterator[bytes]:
@@ -131,7 +136,7 @@ def _store_file(context: Context, job: Job, rank: int, output: Output, entry: Fi
             f"the file name {entry.path!r} in {output.folder} is not UTF-8, and keys must be. Rename it."
         ) from error
     try:
-        objects.put(context, output.bucket, key, read())
+        _store(context, job).put(output.bucket, key, read())
     except FileNotFoundError:
         return  # the program has removed it in the meantime
     except OSError as error:

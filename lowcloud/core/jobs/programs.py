@@ -9,7 +9,8 @@ from lowcloud.catalog.algorithms import Algorithm
 from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.context import Context
-from lowcloud.core.errors import InvalidError
+from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.programs import resolver
 from lowcloud.core.programs.images import Image
@@ -72,10 +73,18 @@ def isolation_of(context: Context, program: Program | None) -> str:
     return f"(isolation level: {level})" if level else ""
 
 
-def source_of(context: Context, requested: Specification) -> Input | None:
+def store_of(context: Context, job: Job) -> ObjectAccess:
+    """Return the object store as the job's role sees it. Raises StagingError for a role that has been deleted."""
+    try:
+        return ObjectAccess.of_role(context, job.specification.role, job.kind.role_session)
+    except NotFoundError as error:
+        raise StagingError(f"The role {job.specification.role!r} of the job has been deleted.") from error
+
+
+def source_of(store: ObjectAccess, requested: Specification) -> Input | None:
     """Return the archive of the user's script; None if the image has the program. Raises StagingError."""
     source = source_uri(requested)
-    return inputs.archive_at(context, contract.CODE, source) if source else None
+    return inputs.archive_at(store, contract.CODE, source) if source else None
 
 
 def source_uri(requested: Specification) -> str:

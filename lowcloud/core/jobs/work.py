@@ -30,14 +30,13 @@ def plan(context: Context, job: Job) -> Work:
     """Return the work that the engine runs for a job. Raises StagingError, for example if a channel has no data."""
     requested = job.specification
     program = programs.of_job(context, job)
-    source = programs.source_of(context, requested) if program.takes_source else None
+    store = programs.store_of(context, job)
+    source = programs.source_of(store, requested) if program.takes_source else None
+    staged = input_staging.stage(store, _channels(requested), requested.instance_count)
     return Work(
         id=job.work_id,
         command=program.command,
-        replicas=tuple(
-            _replica(context, job, rank, staged, source)
-            for rank, staged in enumerate(input_staging.stage(context, _channels(requested), requested.instance_count))
-        ),
+        replicas=tuple(_replica(context, job, rank, of_host, source) for rank, of_host in enumerate(staged)),
         resources=job.allocation,
         network=_has_network(job, program),
         environment=job.progress.environment or "",

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from types import MappingProxyType
 
 Values = tuple[str, ...]
 Facts = Mapping[str, Values]  # by condition key in lower case: "aws:sourceip"; a key that is absent has no value
+NO_FACTS: Facts = MappingProxyType({})
 
 
 class PrincipalKind(Enum):

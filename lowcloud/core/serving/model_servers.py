@@ -11,7 +11,8 @@ from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.context import Context
 from lowcloud.core.environments import requests
 from lowcloud.core.environments.requests import EnvironmentRequest
-from lowcloud.core.errors import InvalidError
+from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.programs import resolver
 from lowcloud.core.programs.images import Image
 from lowcloud.core.programs.resolver import Program
@@ -93,8 +94,23 @@ def has_network(model: Model, program: Program) -> bool:
 
 def archives_of(context: Context, model: Model) -> tuple[Input, ...]:
     """Return the model and, if it is an archive of its own, the inference script. Raises StagingError."""
-    found = [inputs.archive_at(context, contract.MODEL, model.artifact)] if model.artifact else []
+    store = _store_of(context, model)
+    found = [inputs.archive_at(store, contract.MODEL, model.artifact)] if model.artifact else []
     source = model.variables.get(CODE_VARIABLE, "")
     if source.startswith("s3://") and source != model.artifact:
-        found.append(inputs.archive_at(context, contract.CODE, source))
+        found.append(inputs.archive_at(store, contract.CODE, source))
     return tuple(found)
+
+
+def _store_of(context: Context, model: Model) -> ObjectAccess:
+    """Return the object store as the model's role sees it.
+
+    A model without a role reads what its creator was permitted to read.
+    """
+    if not model.role:
+        return ObjectAccess.of_account(context)
+    role = model.role.rpartition("/")[2]
+    try:
+        return ObjectAccess.of_role(context, role, "SageMaker")
+    except NotFoundError as error:
+        raise StagingError(f"The role {role!r} of the model {model.name!r} has been deleted.") from error

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity.access import AccessDeniedError
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.staging import manifests
 from lowcloud.core.staging.channels import Channel, DataSourceType, Mode
 from lowcloud.core.staging.inputs import source_of, source_of_version
-from lowcloud.core.storage.objects import listings
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Record, StagingError, Stream
 
@@ -27,12 +27,13 @@ class StagedInputs:
     streams: tuple[Stream, ...] = ()
 
 
-def stage(context: Context, channels: Iterable[Channel], hosts_count: int) -> list[StagedInputs]:
+def stage(store: ObjectAccess, channels: Iterable[Channel], hosts_count: int) -> list[StagedInputs]:
     """Return the inputs of each host, by rank.
 
-    Raises StagingError if a channel has no data, or a key is no file path.
+    `store` is the object store as the role of the job sees it. Raises StagingError if a channel has no data, the role
+    may not read it, or a key is no file path.
     """
-    each = [_stage_one(context, channel, hosts_count) for channel in channels]
+    each = [_stage_one(store, channel, hosts_count) for channel in channels]
     return [
         StagedInputs(
             inputs=tuple(chain.from_iterable(hosts[rank].inputs for hosts in each)),
@@ -43,13 +44,13 @@ def stage(context: Context, channels: Iterable[Channel], hosts_count: int) -> li
     ]
 
 
-def _stage_one(context: Context, channel: Channel, hosts_count: int) -> list[StagedInputs]:
+def _stage_one(store: ObjectAccess, channel: Channel, hosts_count: int) -> list[StagedInputs]:
     """Return the inputs of each host from one channel."""
     ranks = range(hosts_count)
     if channel.mode == Mode.PIPE:
-        records = _records(context, channel)
+        records = _records(store, channel)
         return [StagedInputs(streams=(_stream(channel, records, rank, hosts_count),)) for rank in ranks]
-    files = _files(context, channel)
+    files = _files(store, channel)
     shards = [tuple(_shard(channel, files, rank, hosts_count)) for rank in ranks]
     if channel.mode == Mode.FILE:
         return [StagedInputs(inputs=shard) for shard in shards]
@@ -74,11 +75,11 @@ def _stream(channel: Channel, records: tuple[Record, ...], rank: int, hosts_coun
     return Stream(channel.place, records, channel.is_gzip, channel.is_wrapped, channel.seed, shard, shards)
 
 
-def _files(context: Context, channel: Channel) -> list[Input]:
+def _files(store: ObjectAccess, channel: Channel) -> list[Input]:
     is_lazy = channel.mode == Mode.LAZY
     files = []
     paths: set[str] = set()
-    for version, path in _objects(context, channel):
+    for version, path in _objects(store, channel):
         _check_path(version, path)
         if path in paths:
             raise _same_file(channel, path)
@@ -88,24 +89,24 @@ def _files(context: Context, channel: Channel) -> list[Input]:
     return files
 
 
-def _records(context: Context, channel: Channel) -> tuple[Record, ...]:
+def _records(store: ObjectAccess, channel: Channel) -> tuple[Record, ...]:
     if channel.kind == DataSourceType.AUGMENTED:
-        records = tuple(manifests.records(context, channel.bucket, channel.prefix, channel.attributes))
+        records = tuple(manifests.records(store, channel.bucket, channel.prefix, channel.attributes))
         if not records:
             raise _no_data(channel)
     else:
         records = tuple(
-            (InputSource(source_of_version(version), version.size),) for version, _ in _objects(context, channel)
+            (InputSource(source_of_version(version), version.size),) for version, _ in _objects(store, channel)
         )
     if channel.is_wrapped:
         _check_lengths(channel, records)
     return records
 
 
-def _objects(context: Context, channel: Channel) -> Iterator[tuple[Version, str]]:
+def _objects(store: ObjectAccess, channel: Channel) -> Iterator[tuple[Version, str]]:
     """Yield the objects of a channel, at least one, and the path of each below the channel's folder."""
     is_listed = channel.kind == DataSourceType.MANIFEST
-    found = manifests.listed(context, channel.bucket, channel.prefix) if is_listed else _below_prefix(context, channel)
+    found = manifests.listed(store, channel.bucket, channel.prefix) if is_listed else _below_prefix(store, channel)
     has_data = False
     for version, path in found:
         has_data = True
@@ -114,15 +115,17 @@ def _objects(context: Context, channel: Channel) -> Iterator[tuple[Version, str]
         raise _no_data(channel)
 
 
-def _below_prefix(context: Context, channel: Channel) -> Iterator[tuple[Version, str]]:
+def _below_prefix(store: ObjectAccess, channel: Channel) -> Iterator[tuple[Version, str]]:
     try:
-        for version in listings.walk(context, channel.bucket, channel.prefix):
+        for version in store.walk(channel.bucket, channel.prefix):
             if not version.key.endswith("/"):  # consoles create such empty objects as folders
                 yield version, _path_below(channel.prefix, version.key)
     except NotFoundError as error:
         raise StagingError(
             f"The bucket of channel {channel.name!r} does not exist: {channel.uri}. Create it and upload the data."
         ) from error
+    except AccessDeniedError as error:
+        raise StagingError(f"Data download failed: {error}") from error
 
 
 def _path_below(prefix: str, key: str) -> str:

@@ -5,6 +5,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.errors import CloudError, InvalidError
+from lowcloud.core.identity.access import AccessDeniedError
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.storage.objects import objects
 from lowcloud.core.storage.objects.byte_ranges import ByteRange
 from lowcloud.core.storage.objects.versions import Version
@@ -32,13 +34,22 @@ def source_of_version(version: Version) -> str:
     return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
 
 
-def archive_at(context: Context, path: str, uri: str) -> Input:
+def archive_at(store: ObjectAccess, path: str, uri: str) -> Input:
     """Return the archive at an S3 URI, to be unpacked at `path`. Raises StagingError."""
     try:
         bucket, key = parse_uri(uri)
-        return Input(path, source_of(bucket, key), objects.head(context, bucket, key).size)
+        return Input(path, source_of(bucket, key), store.head(bucket, key).size)
     except CloudError as error:
         raise StagingError(f"The archive {uri} cannot be read: {error}") from error
+
+
+def read(store: ObjectAccess, bucket: str, key: str) -> Iterator[bytes]:
+    """Yield the bytes of an object. Raises StagingError, also if the caller may not read it."""
+    try:
+        store.require_read(bucket, key)
+    except AccessDeniedError as error:
+        raise StagingError(str(error)) from error
+    yield from fetch(store.context, source_of(bucket, key))
 
 
 def fetch(context: Context, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:

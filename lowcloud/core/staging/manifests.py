@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError
-from lowcloud.core.staging.inputs import fetch, parse_uri, source_of, source_of_version
-from lowcloud.core.storage.objects import objects
+from lowcloud.core.identity.object_access import ObjectAccess
+from lowcloud.core.staging.inputs import parse_uri, read, source_of_version
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.engine.work import InputSource, Record, StagingError
 
@@ -16,19 +15,19 @@ LINE_LIMIT_BYTES = 1024 * 1024
 REFERENCE = "-ref"  # ends the names of attributes whose values are objects
 
 
-def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, str]]:
+def listed(store: ObjectAccess, bucket: str, key: str) -> Iterator[tuple[Version, str]]:
     """Yield the objects of a manifest, and the path of each below the channel's folder.
 
     A manifest is a JSON list: {"prefix": "s3://bucket/folder/"}, then the rest of each object's URL, which may begin
     with the slash that the prefix lacks. Raises StagingError.
     """
     try:
-        size = objects.head(context, bucket, key).size
+        size = store.head(bucket, key).size
         if size > MANIFEST_LIMIT_BYTES:
             raise InvalidError(f"it is larger than {MANIFEST_LIMIT_BYTES} bytes")
-        first, *rest = json.loads(b"".join(fetch(context, source_of(bucket, key))))
+        first, *rest = json.loads(b"".join(read(store, bucket, key)))
         for name in rest:
-            yield objects.head(context, *parse_uri(first["prefix"] + name)), name.lstrip("/")
+            yield store.head(*parse_uri(first["prefix"] + name)), name.lstrip("/")
     except (CloudError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise StagingError(
             f'The manifest s3://{bucket}/{key} cannot be used: {error}. It must be a JSON list of {{"prefix": '
@@ -36,24 +35,24 @@ def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, s
         ) from error
 
 
-def records(context: Context, bucket: str, key: str, attributes: Iterable[str]) -> Iterator[Record]:
+def records(store: ObjectAccess, bucket: str, key: str, attributes: Iterable[str]) -> Iterator[Record]:
     """Yield the records of an augmented manifest: the requested attributes of each line, in the requested order.
 
     An attribute whose name ends in "-ref" is an object, any other is sent as the text it is, or else as JSON.
     https://docs.aws.amazon.com/sagemaker/latest/dg/augmented-manifest.html. Raises StagingError.
     """
     names = tuple(attributes)
-    for number, line in enumerate(_lines(fetch(context, source_of(bucket, key)), f"s3://{bucket}/{key}"), 1):
+    for number, line in enumerate(_lines(read(store, bucket, key), f"s3://{bucket}/{key}"), 1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
-            yield tuple(_piece(context, values, name) for name in names)
+            yield tuple(_piece(store, values, name) for name in names)
         except (CloudError, ValueError, TypeError, RecursionError) as error:
             raise StagingError(f"Line {number} of the augmented manifest s3://{bucket}/{key}: {error}") from error
 
 
-def _piece(context: Context, values: Any, name: str) -> InputSource | str:
+def _piece(store: ObjectAccess, values: Any, name: str) -> InputSource | str:
     if not isinstance(values, dict):
         raise InvalidError("It is not a JSON object.")
     if name not in values:
@@ -63,7 +62,7 @@ def _piece(context: Context, values: Any, name: str) -> InputSource | str:
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     if not isinstance(value, str):
         raise InvalidError(f"Its attribute {name!r} is not an S3 URI.")
-    found = objects.head(context, *parse_uri(value))
+    found = store.head(*parse_uri(value))
     return InputSource(source_of_version(found), found.size)
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowcloud.core.context import Context
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.staging import input_staging, inputs
 from lowcloud.core.staging.channels import Channel, DataSourceType, Mode
 from lowcloud.core.storage.buckets import buckets
@@ -40,7 +41,7 @@ def read(context: Context, source: InputSource | Input) -> str:
 def names(context: Context, channel: Channel, hosts: int) -> list[list[str]]:
     """The keys that each host gets."""
     found = []
-    for staged in input_staging.stage(context, [channel], hosts):
+    for staged in input_staging.stage(ObjectAccess.of_account(context), [channel], hosts):
         sources: list[InputSource | Input] = [*staged.inputs]
         sources += [file for folder in staged.lazy_folders for file in folder.files]
         for stream in staged.streams:
@@ -69,7 +70,7 @@ def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
 def test_a_manifest_names_the_objects_and_their_paths(data: Context, mode: Mode) -> None:
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "b/d.csv", "a.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
-    (staged,) = input_staging.stage(data, [channel], 1)
+    (staged,) = input_staging.stage(ObjectAccess.of_account(data), [channel], 1)
     files = staged.inputs or staged.lazy_folders[0].files
     assert [file.path for file in files] == ["input/data/train/b/d.csv", "input/data/train/a.csv"]
     assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
@@ -80,7 +81,7 @@ def test_the_names_of_a_manifest_follow_its_prefix_as_they_are(data: Context, mo
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train"}, "/b/d.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
     assert names(data, channel, 1) == [["train/b/d.csv"]]
-    staged = input_staging.stage(data, [channel], 1)[0]
+    staged = input_staging.stage(ObjectAccess.of_account(data), [channel], 1)[0]
     paths = [file.path for file in (*staged.inputs, *(f for folder in staged.lazy_folders for f in folder.files))]
     assert paths == ([] if mode == Mode.PIPE else ["input/data/train/b/d.csv"])
 
@@ -89,7 +90,7 @@ def test_the_names_of_a_manifest_follow_its_prefix_as_they_are(data: Context, mo
 def test_a_manifest_whose_prefix_or_names_have_the_slash_names_the_same_object(data: Context, prefix: str) -> None:
     put(data, "manifest", json.dumps([{"prefix": prefix}, "a.csv" if prefix.endswith("/") else "/a.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST)
-    [found] = input_staging.stage(data, [channel], 1)[0].inputs
+    [found] = input_staging.stage(ObjectAccess.of_account(data), [channel], 1)[0].inputs
     assert (found.path, found.source) == ("input/data/train/a.csv", "s3://data/train/a.csv")
 
 
@@ -98,7 +99,7 @@ def test_a_manifest_that_names_an_object_twice_is_refused_by_its_name(data: Cont
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "a.csv", "b/d.csv", "a.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
     with pytest.raises(StagingError, match=r"s3://data/manifest names 'a.csv' twice"):
-        input_staging.stage(data, [channel], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [channel], 1)
 
 
 def test_an_augmented_manifest_gives_the_attributes_in_the_requested_order(data: Context) -> None:
@@ -111,7 +112,7 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_requested_order(data:
     channel = Channel(
         "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label")
     )
-    (staged,) = input_staging.stage(data, [channel], 1)
+    (staged,) = input_staging.stage(ObjectAccess.of_account(data), [channel], 1)
     sent = [
         [piece if isinstance(piece, str) else read(data, piece) for piece in record]
         for record in staged.streams[0].records
@@ -142,14 +143,14 @@ def test_a_bad_line_of_an_augmented_manifest_is_named(data: Context, line: str, 
         "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref",)
     )
     with pytest.raises(StagingError, match=says):
-        input_staging.stage(data, [channel], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [channel], 1)
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Context, mode: Mode) -> None:
     nothing = replace(TRAIN, prefix="nothing/", mode=mode)
     with pytest.raises(StagingError, match='No S3 objects found under S3 URL "s3://data/nothing/"'):
-        input_staging.stage(data, [nothing], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [nothing], 1)
     assert names(data, replace(nothing, is_optional=True), 1) == [[]]
 
 
@@ -158,23 +159,23 @@ def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Co
 def test_a_key_that_is_not_a_path_is_refused(data: Context, key: str, mode: Mode) -> None:
     put(data, key, "x")
     with pytest.raises(StagingError, match="cannot be used as a file path"):
-        input_staging.stage(data, [replace(TRAIN, mode=mode)], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [replace(TRAIN, mode=mode)], 1)
 
 
 def test_lazy_files_that_cannot_be_beside_each_other_are_named(data: Context) -> None:
     put(data, "train/a.csv/inner", "x")
     with pytest.raises(StagingError, match=r"'input/data/train/a.csv' would be a file and"):
-        input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
 def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Context) -> None:
     put(data, "train/" + "é" * 128, "x")
     with pytest.raises(StagingError, match="more than 255 bytes"):
-        input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+        input_staging.stage(ObjectAccess.of_account(data), [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
 def test_versions_of_an_object_replaced_while_a_program_reads_it_are_never_mixed(data: Context) -> None:
-    (staged,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+    (staged,) = input_staging.stage(ObjectAccess.of_account(data), [replace(TRAIN, mode=Mode.LAZY)], 1)
     put(data, "train/a.csv", "replaced")
     with pytest.raises(StagingError, match=r"s3://data/train/a.csv was replaced while a job read it"):
         read(data, staged.lazy_folders[0].files[0])
@@ -183,7 +184,7 @@ def test_versions_of_an_object_replaced_while_a_program_reads_it_are_never_mixed
 def test_a_version_is_read_on_after_it_was_replaced(data: Context) -> None:
     buckets.set_versioning(data, "data", buckets.ENABLED)
     put(data, "train/a.csv", "first")
-    (staged,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
+    (staged,) = input_staging.stage(ObjectAccess.of_account(data), [replace(TRAIN, mode=Mode.PIPE)], 1)
     put(data, "train/a.csv", "second")
     piece = staged.streams[0].records[0][0]
     assert isinstance(piece, InputSource)

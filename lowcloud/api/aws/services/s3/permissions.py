@@ -5,7 +5,7 @@ Guide, "Required permissions for Amazon S3 API operations".
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,18 +14,15 @@ from lowcloud.api.aws.services.s3.translation.headers import parse_copy_source
 from lowcloud.api.aws.services.s3.translation.tags import parse_tags_header
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.identity import access
+from lowcloud.core.identity import access, object_access
 from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
-from lowcloud.core.policies.evaluation import UNSHARED, Grant, ResourceAccess
+from lowcloud.core.identity.object_access import READ_OBJECT, ListGrant
 from lowcloud.core.policies.requests import Facts, LazyFacts, Values
-from lowcloud.core.storage.access import bucket_access
 from lowcloud.core.storage.objects import objects
 
-ListGrant = tuple[str, str]  # what an access control list must grant: ("bucket" or "object": whose, the permission)
 READ_BUCKET, WRITE_BUCKET = ("bucket", "read"), ("bucket", "write")
 READ_BUCKET_LIST, WRITE_BUCKET_LIST = ("bucket", "read-list"), ("bucket", "write-list")
-READ_OBJECT = ("object", "read")
 READ_OBJECT_LIST, WRITE_OBJECT_LIST = ("object", "read-list"), ("object", "write-list")
 
 # AWS requires a signature for all other operations, such as copies and multipart uploads.
@@ -220,22 +217,12 @@ def permission(
     grant: ListGrant | None = None,
 ) -> Permission:
     """Return the permission of an action on a bucket or, with `key`, on an object."""
-    context, principal = call.context, call.caller.principal
-    owner = context.account_id
-    resource = f"arn:aws:s3:::{bucket}" if key is None else f"arn:aws:s3:::{bucket}/{key}"
-
-    def find_access() -> ResourceAccess:
-        if call.caller.is_root and call.caller.account_id == owner and action in _REPAIRS:
-            return UNSHARED
-        return bucket_access.shared_by(context, bucket, principal, owner)
-
-    def find_grant() -> Grant:
-        assert grant is not None
-        return bucket_access.granted_by_lists(context, bucket, key or "", version, grant, principal)
-
+    context, owner = call.context, call.context.account_id
     known = {**call.facts, **_request_facts(call.request), "s3:resourceaccount": (owner,)}
     facts = known if key is None else LazyFacts(known, _tag_finder(call, bucket, key, version))
-    return Permission(action, resource, owner, facts, find_access, find_grant if grant else None)
+    needed = object_access.permission(context, call.caller, action, bucket, key, version, facts, grant)
+    is_repair = action in _REPAIRS and call.caller.is_root and call.caller.account_id == owner
+    return replace(needed, find_access=None) if is_repair else needed
 
 
 def _asked(call: Call) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.permissions import READ_OBJECT, OnObject
+from lowcloud.api.aws.services.s3.permissions import OnObject
 from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, quote_etag, render_checksum
 from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key, render_encryption
 from lowcloud.api.aws.services.s3.translation.headers import (
@@ -18,6 +18,7 @@ from lowcloud.api.aws.services.s3.translation.headers import (
 from lowcloud.api.aws.services.s3.translation.locks import render_lock
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.object_access import READ_OBJECT
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import byte_ranges, metadata, objects
 from lowcloud.core.storage.objects.versions import Object

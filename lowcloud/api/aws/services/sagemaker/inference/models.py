@@ -1,9 +1,10 @@
 """Operations on models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from lowcloud.api.aws.access.calls import Call
 from lowcloud.api.aws.access.permissions import creates, on, on_any, passes_role
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -22,8 +23,11 @@ from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
+from lowcloud.core.identity import object_access
+from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.serving import model_servers, models
+from lowcloud.core.serving.model_servers import CODE_VARIABLE
 from lowcloud.core.serving.models import MODEL, Model
 
 REFUSED_OF_CONTAINER = (
@@ -38,10 +42,21 @@ REFUSED_OF_CONTAINER = (
 )
 
 
+def _reads_artifacts(call: Call) -> Iterator[Permission]:
+    """Yield what a model without a role needs: its creator's own right to read what it is made from."""
+    if "ExecutionRoleArn" in call.request:
+        return
+    container = _only_container(call.request)
+    for uri in (_artifact(call.context, container), container.get("Environment", {}).get(CODE_VARIABLE)):
+        if uri and uri.startswith("s3://"):
+            bucket, key = parse_s3_uri(uri)
+            yield object_access.permission(call.context, call.caller, "s3:GetObject", bucket, key, facts=call.facts)
+
+
 @operation(
     "sagemaker",
     "CreateModel",
-    creates("model/{ModelName}", passes_role("ExecutionRoleArn", SERVICE_PRINCIPAL)),
+    creates("model/{ModelName}", passes_role("ExecutionRoleArn", SERVICE_PRINCIPAL), _reads_artifacts),
     refused=(
         "InferenceExecutionConfig",
         "VpcConfig",
