@@ -31,7 +31,7 @@ _FACTS: dict[str, FindFacts] = {}  # condition keys of a service, from its reque
 
 @dataclass(frozen=True)
 class On:
-    """Needs an action on each of these resources; on one whose name the request does not have, nothing."""
+    """Needs an action on each of these resources; on all of its kind, if the request does not have its name."""
 
     resources: tuple[str, ...]
     action: str = ""  # "" : the operation's own
@@ -43,8 +43,7 @@ class On:
         action = self.action or call.action
         facts = {**call.facts, **service_facts(call)}
         for template in self.resources:
-            if (arn := arn_of(call, action.partition(":")[0], template)) is not None:
-                yield permission(call, action, arn, facts)
+            yield permission(call, action, arn_of(call, action.partition(":")[0], template), facts)
 
 
 @dataclass(frozen=True)
@@ -114,14 +113,12 @@ def service_facts(call: Call) -> Facts:
     return find(call) if find else {}
 
 
-def arn_of(call: Call, service: str, template: str) -> str | None:
-    """Return the ARN that a template stands for, or None if the request lacks a member of it."""
+def arn_of(call: Call, service: str, template: str) -> str:
+    """Return the ARN that a template stands for, with * for the members that the request lacks."""
     if template == "*":
         return template
     names = _MEMBER.findall(template)
-    if any(not call.request.get(name) for name in names):
-        return None
-    values = {name: str(call.request[name]) for name in names}
+    values = {name: str(call.request.get(name) or "*") for name in names}
     if template.startswith("{") and values[names[0]].startswith("arn:"):
         return values[names[0]]
     prefix, slash, name = _MEMBER.sub(lambda match: _name(values[match[1]]), template).partition("/")

@@ -47,7 +47,7 @@ def describe_log_groups(context: Context, _caller: Caller, request: Request) -> 
     return _page(groups, "logGroups", "logGroupName", request)
 
 
-@operation("logs", "DescribeLogStreams", on("log-group:{logGroupName}"), refused=("logGroupIdentifier",))
+@operation("logs", "DescribeLogStreams", on("log-group:{logGroupName}:log-stream:"), refused=("logGroupIdentifier",))
 def describe_log_streams(context: Context, _caller: Caller, request: Request) -> Answer:
     """By name, or by the time of the last event."""
     prefix = request.get("logStreamNamePrefix")
@@ -107,7 +107,7 @@ def get_log_events(context: Context, _caller: Caller, request: Request) -> Answe
 @operation(
     "logs",
     "FilterLogEvents",
-    on("log-group:{logGroupName}"),
+    on("log-group:{logGroupName}:log-stream:"),
     refused=("logGroupIdentifier", "unmask"),
     ignored=("interleaved",),
 )

@@ -54,7 +54,7 @@ class LowcloudFrontHook(SignedRequests):
         return HttpResponse(200, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
-@operation("lowcloud", "AddImage", on("image/{Name}"))
+@operation("lowcloud", "AddImage", on("image/{ImageName}"))
 def add_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Exactly one of Python, Requirements, Command and Container is given."""
     image = Image(
@@ -78,7 +78,7 @@ def list_images(context: Context, caller: Caller, request: Request) -> Answer:
     return {"Images": [_describe(image) for image in images.registered(context)]}
 
 
-@operation("lowcloud", "RemoveImage", on("image/{Name}"))
+@operation("lowcloud", "RemoveImage", on("image/{ImageName}"))
 def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Jobs that run with it continue."""
     try:

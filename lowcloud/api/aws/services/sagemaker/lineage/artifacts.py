@@ -64,7 +64,7 @@ def update_artifact(context: Context, _caller: Caller, request: Request) -> Answ
     return update_entity(context, request, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]), values)
 
 
-@operation("sagemaker", "DeleteArtifact", on("{ArtifactArn}"))
+@operation("sagemaker", "DeleteArtifact", on("artifact/{ArtifactArn}"))
 def delete_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """The artifact is referred to by its ARN or its source."""
     if ("ArtifactArn" in request) == ("Source" in request):
