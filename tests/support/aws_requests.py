@@ -40,6 +40,10 @@ _VALUES: dict[str, Any] = {
     "ObjectAttributes": ["ETag"],
     "Tags": [{"Key": "team", "Value": "a"}],
 }
+# What an operation requires although its model does not.
+_ALWAYS: dict[str, dict[str, Any]] = {
+    "CreateModel": {"PrimaryContainer": {"Image": "sample"}, "ExecutionRoleArn": ROLE},
+}
 _TEXTS = ["sample", "sample-1", "1", "a.b/c", f"{_SAGEMAKER}model/sample", f"s3://{BUCKET}/x", "sample:1", "12345678"]
 _TEXTS += [
     "/",
@@ -59,7 +63,7 @@ def sample(service: str, operation: str, members: Iterable[str] = (), **changes:
         return changes
     required = [*model.input_shape.required_members, *(one for one in members if one in model.input_shape.members)]
     request = {name: _value(name, model.input_shape.members[name], changes.get(name)) for name in required}
-    return {**request, **changes}
+    return {**_ALWAYS.get(operation, {}), **request, **changes}
 
 
 def model_of(service: str, operation: str) -> OperationModel:

@@ -81,8 +81,6 @@ def permissions(context: Context, service: str, name: str) -> list[Permission]:
 
 def call(context: Context, service: str, name: str, members: Any) -> Call:
     request = sample(service, name, members)
-    if name == "CreateModel" and "Containers" not in request:
-        request.setdefault("PrimaryContainer", {"Image": "sample"})
     return Call(context, Caller(ACCOUNT), ACTION_PREFIXES.get(service, service), name, request, {})
 
 
