@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -46,10 +47,15 @@ class Condition:
 
     name: str  # of the operator, in lower case: "stringlike"
     operator: Operator | None  # None: Null
-    key: str  # in lower case
+    written_key: str
     values: tuple[Template, ...]
     quantifier: Quantifier
     if_exists: bool
+
+    @cached_property
+    def key(self) -> str:
+        """The condition key in lower case: case does not matter."""
+        return self.written_key.lower()
 
     def is_met(self, facts: Facts) -> bool:
         """Return whether the facts of a request meet the condition."""

@@ -5,7 +5,7 @@ Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -103,9 +103,13 @@ class Policy:
         return found
 
     @cached_property
-    def condition_keys(self) -> frozenset[str]:
-        """The condition keys that the policy asks about, in lower case, those of variables included."""
-        return frozenset(key for statement in self.statements for key in _keys(statement))
+    def context_keys(self) -> tuple[str, ...]:
+        """The condition keys that the policy asks about, those of variables included, each as it is written first."""
+        written: dict[str, str] = {}
+        for statement in self.statements:
+            for key in _keys(statement):
+                written.setdefault(key.lower(), key)
+        return tuple(written.values())
 
 
 def parse(text: str, elements: Elements, name: str = "") -> Policy:
@@ -241,7 +245,7 @@ def _conditions(found: Any, has_variables: bool) -> tuple[Condition, ...]:
         for key, values in keys.items():
             takes_variables = has_variables and (operator is None or operator.takes_variables)
             templates = _condition_values(f"{name} of {key[:128]}", values, check, takes_variables)
-            parsed.append(Condition(operator_name, operator, key.lower(), templates, quantifier, if_exists))
+            parsed.append(Condition(operator_name, operator, key, templates, quantifier, if_exists))
     return tuple(parsed)
 
 
@@ -275,8 +279,10 @@ def _texts(value: Any, where: str) -> list[str]:
     return texts
 
 
-def _keys(statement: Statement) -> set[str]:
-    templates = [*statement.resources, *(value for condition in statement.conditions for value in condition.values)]
-    return {condition.key for condition in statement.conditions} | {
-        variable for template in templates for variable in template.variables
-    }
+def _keys(statement: Statement) -> Iterator[str]:
+    for resource in statement.resources:
+        yield from resource.variables
+    for condition in statement.conditions:
+        yield condition.written_key
+        for value in condition.values:
+            yield from value.variables

@@ -27,15 +27,19 @@ Token = str | Wildcard
 class Variable:
     """A variable: it stands for the one value of a condition key, in which * and ? are no wildcards."""
 
-    key: str  # in lower case
+    written: str  # the name of the key as the policy writes it
     default: str | None = None
     is_within_part: bool = False  # of an ARN, so that it has no value with a colon
 
     def value(self, facts: Facts) -> str | None:
         """Return its value, or the default if the request has none; None if there is neither, or several values."""
-        values = facts.get(self.key) or None
+        values = facts.get(self._key) or None
         found = self.default if values is None else values[0] if len(values) == 1 else None
         return None if found is not None and self.is_within_part and ":" in found else found
+
+    @cached_property
+    def _key(self) -> str:
+        return self.written.lower()
 
 
 Part = Token | Variable
@@ -50,8 +54,8 @@ class Template:
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
-        """The condition keys of its variables, in lower case."""
-        return tuple(part.key for part in self._parts if isinstance(part, Variable))
+        """The condition keys of its variables, as they are written."""
+        return tuple(part.written for part in self._parts if isinstance(part, Variable))
 
     def plain(self, facts: Facts) -> str | None:
         """Return the text with the values of variables and without wildcards; None if a variable has no value."""
@@ -149,9 +153,9 @@ def _parse(text: str) -> Iterator[Part]:
         if match[1] in _CHARACTERS:
             yield match[1]
         elif with_default := _WITH_DEFAULT.fullmatch(match[1]):
-            yield Variable(with_default[1].lower(), with_default[2])
+            yield Variable(with_default[1], with_default[2])
         else:
-            yield Variable(match[1].strip().lower())
+            yield Variable(match[1].strip())
     yield from wildcard_tokens(text[position:])
 
 

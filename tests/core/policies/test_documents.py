@@ -186,7 +186,7 @@ def test_a_resource_names_arns(pattern: str, resource: str, is_named: bool) -> N
 def use(policy: Policy) -> None:
     """Evaluate all of a policy, in each role that a policy can have."""
     evaluate(REQUEST, Policies([policy], policy, [policy]), ResourceAccess(policy))
-    assert policy.condition_keys is not None
+    assert len(set(policy.context_keys)) == len(policy.context_keys)
     for statement in policy.statements:
         for condition in statement.conditions:
             condition.is_met({condition.key: ("u", "1", "2020-01-01", "\ud800", "10.0.0.1", "arn:a:b:c:d:e")})

@@ -123,30 +123,6 @@ def delete_role_policy(context: Context, caller: Caller, request: Request) -> An
     return {}
 
 
-@operation(
-    "iam",
-    "SimulatePrincipalPolicy",
-    on("{PolicySourceArn}"),
-    refused=("PolicyInputList", "PermissionsBoundaryPolicyInputList", "PolicyExclusionList", "ResourcePolicy"),
-    ignored=("ContextEntries", "ResourceOwner", "CallerArn", "ResourceHandlingOption"),
-)
-def simulate_principal_policy(context: Context, caller: Caller, request: Request) -> Answer:
-    """Every action is allowed, since every caller of this account has all permissions (core/identity/access.py)."""
-    _require_principal(context, request["PolicySourceArn"])
-    results = [
-        {
-            "EvalActionName": action,
-            "EvalResourceName": resource,
-            "EvalDecision": "allowed",
-            "MatchedStatements": [],
-            "MissingContextValues": [],
-        }
-        for action in request["ActionNames"]
-        for resource in request.get("ResourceArns", ["*"])
-    ]
-    return _page("EvaluationResults", results, request)
-
-
 def role_arn(context: Context, role: roles.Role) -> str:
     """Return the ARN of a role."""
     return f"arn:aws:iam::{context.settings.account_id}:role{role.path}{role.name}"
@@ -163,16 +139,6 @@ def _describe(context: Context, role: roles.Role) -> Mapping[str, Any]:
         "Description": role.description,
         "MaxSessionDuration": role.max_session_seconds,
     }
-
-
-def _require_principal(context: Context, arn: str) -> None:
-    account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
-    if account != context.settings.account_id or not name:
-        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
-    try:
-        resources.find(context, ROLE, name.rpartition("/")[2])
-    except NotFoundError as error:
-        raise AwsError("NoSuchEntity", str(error), 404) from error
 
 
 def _page(member: str, items: list[Any], request: Request) -> Answer:

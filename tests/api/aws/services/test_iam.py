@@ -155,16 +155,3 @@ def test_a_role_is_assumed_by_whom_it_trusts(server, iam, principal, action, oth
         assert assume(RoleArn=arn, RoleSessionName="me")["AssumedRoleUser"]["Arn"].endswith("/me")
     else:
         assert code_of(assume, RoleArn=arn, RoleSessionName="me") == "AccessDenied"
-
-
-def test_the_simulation_answers_for_every_action_and_resource(iam, role):
-    arn = iam.get_role(RoleName=role)["Role"]["Arn"]
-    actions = [f"s3:Action{number}" for number in range(60)]
-    pages = iam.get_paginator("simulate_principal_policy").paginate(
-        PolicySourceArn=arn, ActionNames=actions, ResourceArns=["arn:aws:s3:::a", "arn:aws:s3:::b"]
-    )
-    results = [result for page in pages for result in page["EvaluationResults"]]
-    assert len(results) == 120
-    assert {result["EvalDecision"] for result in results} == {"allowed"}
-    absent = arn.replace(role, "nobody-here")
-    assert code_of(iam.simulate_principal_policy, PolicySourceArn=absent, ActionNames=["s3:Get"]) == "NoSuchEntity"

@@ -1,0 +1,240 @@
+"""IAM operations that evaluate policies without performing anything, with the evaluator that decides on requests."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lowcloud.api.aws.access.permissions import account_of, on, on_any
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.pages import page_of
+from lowcloud.core import resources
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity import caller_facts, caller_policies
+from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.roles import ROLE
+from lowcloud.core.policies import documents
+from lowcloud.core.policies.documents import Elements, Policy, PolicyError, Statement
+from lowcloud.core.policies.evaluation import Policies, ResourceAccess
+from lowcloud.core.policies.positions import Position, Positions
+from lowcloud.core.policies.requests import AccessRequest, Facts, Principal, PrincipalKind, Values
+from lowcloud.core.policies.simulation import Simulation, context_keys, simulate
+
+DEFAULT_PAGE_SIZE = 100
+MAX_EVALUATIONS = 10_000  # actions times resources of one request
+ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY = "allowed", "explicitDeny", "implicitDeny"  # from the mildest on
+_AWS_MANAGED = "arn:aws:iam::aws:policy/"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose request is simulated, and with which policies."""
+
+    principal: Principal
+    policies: Policies
+    facts: Facts = field(default_factory=dict)
+    source: str = ""  # the identifier of a policy written into it begins with this: "role_NAME_"
+
+
+@operation(
+    "iam",
+    "SimulatePrincipalPolicy",
+    on("{PolicySourceArn}"),
+    refused=("PolicyExclusionList",),
+    ignored=("ResourceHandlingOption",),  # of instances, which do not exist here
+)
+def simulate_principal_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    """Policies of the request count as if they were attached to the principal as well."""
+    found = _subject_of(context, request["PolicySourceArn"])
+    added = _policies(request, "PolicyInputList")
+    boundary = _boundary(request) or found.policies.boundary
+    policies = Policies((*found.policies.identity, *added), boundary, found.policies.session)
+    principal = _caller_of(context, request) or found.principal
+    return _results(context, Subject(principal, policies, found.facts, found.source), request)
+
+
+@operation(
+    "iam",
+    "SimulateCustomPolicy",
+    on_any(),
+    refused=("OrderedOrganizationPolicyInputList",),
+    ignored=("ResourceHandlingOption",),
+)
+def simulate_custom_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    principal = _caller_of(context, request) or Principal(PrincipalKind.USER, context.account_id)
+    subject = Subject(principal, Policies(_policies(request, "PolicyInputList"), _boundary(request)))
+    return _results(context, subject, request)
+
+
+@operation("iam", "GetContextKeysForCustomPolicy", on_any())
+def get_context_keys_for_custom_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    return _keys(_policies(request, "PolicyInputList"))
+
+
+@operation("iam", "GetContextKeysForPrincipalPolicy", on("{PolicySourceArn}"))
+def get_context_keys_for_principal_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    found = _subject_of(context, request["PolicySourceArn"]).policies
+    return _keys((*found.identity, *_policies(request, "PolicyInputList")))
+
+
+def _keys(policies: Sequence[Policy]) -> Answer:
+    return {"ContextKeyNames": list(context_keys(Policies(policies), ResourceAccess()))}
+
+
+def _subject_of(context: Context, arn: str) -> Subject:
+    """Return a role as the subject of a simulation. Raises AwsError."""
+    name = arn.partition(":role/")[2].rpartition("/")[2]
+    if account_of(arn) != context.account_id or not name:
+        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+    try:
+        role = resources.find(context, ROLE, name)
+    except NotFoundError as error:
+        raise AwsError("NoSuchEntity", str(error), 404) from error
+    own = Caller(
+        context.account_id,
+        kind=PrincipalKind.ROLE_SESSION,
+        name=role.name,
+        path=role.path,
+        unique_id=role.role_id,
+        session="simulation",
+    )
+    return Subject(own.principal, caller_policies.of(context, own), caller_facts.of(own), f"role_{role.name}_")
+
+
+def _caller_of(context: Context, request: Request) -> Principal | None:
+    """Return the user whose request is simulated, if the request names one. Raises AwsError."""
+    arn = request.get("CallerArn")
+    if arn is None:
+        return None
+    if not arn.partition(":user/")[2]:
+        raise AwsError("InvalidInput", f"CallerArn must be the ARN of a user: {arn}")
+    return Principal(PrincipalKind.USER, account_of(arn), arn)
+
+
+def _policies(request: Request, member: str) -> tuple[Policy, ...]:
+    """Return the policies in a member of the request, named by it and their numbers. Raises AwsError."""
+    texts = request.get(member, [])
+    return tuple(_parse(text, documents.IDENTITY, f"{member}.{number}") for number, text in enumerate(texts, 1))
+
+
+def _parse(text: str, elements: Elements, name: str) -> Policy:
+    try:
+        return documents.parse(text, elements, name)
+    except PolicyError as error:
+        raise AwsError("InvalidInput", f"{name}: {error}") from error
+
+
+def _boundary(request: Request) -> Policy | None:
+    found = _policies(request, "PermissionsBoundaryPolicyInputList")
+    if len(found) > 1:
+        raise AwsError("InvalidInput", "PermissionsBoundaryPolicyInputList takes one policy.")
+    return found[0] if found else None
+
+
+def _resource_access(request: Request) -> ResourceAccess:
+    text = request.get("ResourcePolicy")
+    return ResourceAccess(None if text is None else _parse(text, documents.RESOURCE, "ResourcePolicy"))
+
+
+def _facts(context: Context, request: Request, subject: Subject) -> Facts:
+    """Return the values of condition keys: those of the request, and what is known of the principal and the time."""
+    now = context.now()
+    facts: dict[str, Values] = {
+        "aws:currenttime": (datetime.fromtimestamp(now, UTC).isoformat(),),
+        "aws:epochtime": (str(int(now)),),
+        **subject.facts,
+    }
+    for entry in request.get("ContextEntries", []):
+        if entry.get("ContextKeyName"):
+            facts[entry["ContextKeyName"].lower()] = tuple(entry.get("ContextKeyValues", ()))
+    return facts
+
+
+def _results(context: Context, subject: Subject, request: Request) -> Answer:
+    """Return a page of results, one for each action; AWS gives those of several resources within it."""
+    arns = request.get("ResourceArns") or ["*"]
+    if len(request["ActionNames"]) * len(arns) > MAX_EVALUATIONS:
+        raise AwsError("InvalidInput", f"A simulation is of at most {MAX_EVALUATIONS} actions and resources.")
+    facts, access = _facts(context, request, subject), _resource_access(request)
+    given_owner = request.get("ResourceOwner", "")
+    owner = account_of(given_owner) or given_owner
+    limit = request.get("MaxItems", DEFAULT_PAGE_SIZE)
+    actions, marker = page_of(request["ActionNames"], request.get("Marker"), limit)
+
+    def result(action: str) -> Mapping[str, Any]:
+        found: dict[str, Simulation] = {}
+        for arn in arns:
+            account = owner or account_of(arn) or context.account_id
+            asked = AccessRequest(subject.principal, action, arn, account, facts)
+            found[arn] = simulate(asked, subject.policies, access)
+        return _result(subject, action, found)
+
+    return {
+        "EvaluationResults": [result(action) for action in actions],
+        "IsTruncated": marker is not None,
+        "Marker": marker,
+    }
+
+
+def _result(subject: Subject, action: str, found: Mapping[str, Simulation]) -> Mapping[str, Any]:
+    """Return the result of one action: the strictest decision on any of the resources, and each of them."""
+    order = (EXPLICIT_DENY, IMPLICIT_DENY, ALLOWED)
+    strictest = min(found.values(), key=lambda one: order.index(_decision(one)))
+    answer = {
+        "EvalActionName": action,
+        "EvalResourceName": next(iter(found)) if len(found) == 1 else "*",
+        "EvalDecision": _decision(strictest),
+        **_explanation(subject, strictest),
+    }
+    if list(found) == ["*"]:
+        return answer
+    each = [
+        {"EvalResourceName": arn, "EvalResourceDecision": _decision(one), **_explanation(subject, one)}
+        for arn, one in found.items()
+    ]
+    return {**answer, "EvalDecisionDetails": {}, "ResourceSpecificResults": each}
+
+
+def _decision(found: Simulation) -> str:
+    if found.decision.allowed:
+        return ALLOWED
+    return EXPLICIT_DENY if found.decision.is_explicit else IMPLICIT_DENY
+
+
+def _explanation(subject: Subject, found: Simulation) -> Mapping[str, Any]:
+    explanation: dict[str, Any] = {
+        "MatchedStatements": list(_statements(subject, found.matched)),
+        "MissingContextValues": list(found.missing_keys),
+    }
+    if found.is_within_boundary is not None:
+        explanation["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": found.is_within_boundary}
+    return explanation
+
+
+def _statements(subject: Subject, matched: Iterable[tuple[Policy, Statement]]) -> Iterable[Mapping[str, Any]]:
+    for policy, statement in matched:
+        span = Positions(policy.text).of_statement(policy.statements.index(statement))
+        identifier, sort = _source(subject, policy.name)
+        yield {
+            "SourcePolicyId": identifier,
+            "SourcePolicyType": sort,
+            "StartPosition": _position(span.start),
+            "EndPosition": _position(span.end),
+        }
+
+
+def _source(subject: Subject, name: str) -> tuple[str, str]:
+    """Return the identifier and the type of a policy by its name, as AWS gives them."""
+    if name == "ResourcePolicy":
+        return name, "resource"
+    if name.partition(".")[0] in ("PolicyInputList", "PermissionsBoundaryPolicyInputList"):
+        return name, "none"
+    if name.startswith("arn:"):
+        return name.rpartition("/")[2], "aws-managed" if name.startswith(_AWS_MANAGED) else "user-managed"
+    return f"{subject.source}{name}", subject.source.partition("_")[0]
+
+
+def _position(found: Position) -> Mapping[str, int]:
+    return {"Line": found.line, "Column": found.column + 1}
