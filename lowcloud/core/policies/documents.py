@@ -32,7 +32,7 @@ _ELEMENTS = (
     "Condition",
 )
 _ACTION = re.compile(r"\*|[a-z0-9-]+:[\w*?-]+", re.ASCII | re.IGNORECASE)
-_INDEXED_ACTIONS = 1024
+INDEXED_ACTIONS = 1024  # for how many actions the statements that name them are kept
 
 
 class PolicyError(InvalidError):
@@ -68,13 +68,20 @@ class Statement:
     excludes_principals: bool = False
     conditions: tuple[Condition, ...] = ()
 
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether the statement is about all resources in all circumstances."""
+        return not self.conditions and not self.excludes_resources and any(one.text == "*" for one in self.resources)
+
     def names_action(self, action: str) -> bool:
         """Return whether the statement is about an action, given in lower case."""
         return any(pattern.matches(action, {}) for pattern in self.actions) != self.excludes_actions
 
     def applies(self, request: AccessRequest) -> bool:
         """Return whether resource and conditions agree with the request."""
-        return self._names_resource(request) and all(condition.is_met(request.facts) for condition in self.conditions)
+        if not self._names_resource(request):
+            return False
+        return not self.conditions or all(condition.is_met(request.facts) for condition in self.conditions)
 
     def _names_resource(self, request: AccessRequest) -> bool:
         if not self.resources:  # a trust policy
@@ -98,7 +105,7 @@ class Policy:
         if found is None:
             named = action.lower()
             found = tuple(one for one in self.statements if one.allows == allows and one.names_action(named))
-            if len(self._on) < _INDEXED_ACTIONS:  # simulations ask for any text
+            if len(self._on) < INDEXED_ACTIONS:  # simulations ask for any text
                 self._on[action, allows] = found
         return found
 

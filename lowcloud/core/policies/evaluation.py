@@ -5,10 +5,10 @@ Source: IAM User Guide, "Policy evaluation logic", "Evaluating identity-based po
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
-from lowcloud.core.policies.documents import EVERYONE, Policy, Statement
+from lowcloud.core.policies.documents import EVERYONE, INDEXED_ACTIONS, Policy, Statement
 from lowcloud.core.policies.requests import AccessRequest, Principal, PrincipalKind
 
 
@@ -21,6 +21,9 @@ class PolicySort(Enum):
     SESSION = "session policy"
 
 
+Named = tuple[Policy, Statement]
+
+
 @dataclass(frozen=True)
 class Policies:
     """The policies of a principal. The root of an account has none: it may do everything in its account."""
@@ -28,6 +31,18 @@ class Policies:
     identity: Sequence[Policy] = ()  # attached to it, written into it, and those of its groups
     boundary: Policy | None = None  # None: no limit
     session: Sequence[Policy] | None = None  # of temporary credentials; None: no limit
+    _on: dict[tuple[PolicySort, str, bool], Sequence[Named]] = field(default_factory=dict, repr=False, compare=False)
+
+    def statements_on(self, sort: PolicySort, action: str, allows: bool) -> Sequence[Named]:
+        """Return the statements of a sort of policy that allow an action to some, or those that deny it."""
+        key = (sort, action, allows)
+        found = self._on.get(key)
+        if found is None:
+            found = [(policy, one) for policy in self.of_sort(sort) for one in policy.statements_on(action, allows)]
+            found.sort(key=lambda named: not named[1].is_unconditional)  # decide most requests at once
+            if len(self._on) < INDEXED_ACTIONS:
+                self._on[key] = found
+        return found
 
     def of_sort(self, sort: PolicySort) -> Sequence[Policy]:
         """Return the policies of a sort other than RESOURCE."""
@@ -76,7 +91,7 @@ class Decision:
 def evaluate(request: AccessRequest, policies: Policies, resource: ResourceAccess = UNSHARED) -> Decision:
     """Return whether a request is allowed."""
     for sort in PolicySort:
-        if any(_denying(request, policies, resource, sort)):
+        for _ in _denying(request, policies, resource, sort):
             return Decision(False, sort, is_explicit=True)
 
     grant = _grant_of_resource(request, resource)
@@ -90,7 +105,7 @@ def evaluate(request: AccessRequest, policies: Policies, resource: ResourceAcces
 
 def matching(
     request: AccessRequest, policies: Policies, resource: ResourceAccess, decision: Decision
-) -> list[tuple[Policy, Statement]]:
+) -> Sequence[Named]:
     """Return the statements behind a decision: those that deny explicitly, or all that allow; for explanations."""
     if decision.is_explicit:
         return list(_denying(request, policies, resource, decision.sort))
@@ -98,45 +113,55 @@ def matching(
         return []
     shared = [
         (policy, statement)
-        for policy, statement in _applying(resource.policies, request, allows=True)
+        for policy, statement in _applying(_shared_on(resource, request.action, allows=True), request)
         if _grant_of(statement, request.principal) is not Grant.NONE
     ]
-    return [*_applying(policies.identity, request, allows=True), *shared]
+    own = policies.statements_on(PolicySort.IDENTITY, request.action, allows=True)
+    return [*_applying(own, request), *shared]
 
 
-def _denying(
-    request: AccessRequest, policies: Policies, resource: ResourceAccess, sort: PolicySort
-) -> Iterator[tuple[Policy, Statement]]:
-    if sort is not PolicySort.RESOURCE:
-        yield from _applying(policies.of_sort(sort), request, allows=False)
-        return
-    for policy, statement in _applying(resource.policies, request, allows=False):
-        if _is_denied_by(statement, request.principal, has_boundary=policies.boundary is not None):
-            yield policy, statement
+def _denying(request: AccessRequest, policies: Policies, resource: ResourceAccess, sort: PolicySort) -> Iterable[Named]:
+    if sort is PolicySort.RESOURCE:
+        found = _shared_on(resource, request.action, allows=False)
+        has_boundary = policies.boundary is not None
+        return (
+            (policy, statement)
+            for policy, statement in _applying(found, request)
+            if _is_denied_by(statement, request.principal, has_boundary)
+        )
+    found = policies.statements_on(sort, request.action, allows=False)
+    return _applying(found, request) if found else ()
 
 
-def _applying(found: Iterable[Policy], request: AccessRequest, allows: bool) -> Iterator[tuple[Policy, Statement]]:
-    for policy in found:
-        for statement in policy.statements_on(request.action, allows):
-            if statement.applies(request):
-                yield policy, statement
+def _shared_on(resource: ResourceAccess, action: str, allows: bool) -> Sequence[Named]:
+    policy = resource.policy
+    return () if policy is None else [(policy, one) for one in policy.statements_on(action, allows)]
+
+
+def _applying(found: Sequence[Named], request: AccessRequest) -> Iterator[Named]:
+    return (named for named in found if named[1].applies(request))
+
+
+def _are_allowing(policies: Policies, sort: PolicySort, request: AccessRequest) -> bool:
+    return any(statement.applies(request) for _, statement in policies.statements_on(sort, request.action, allows=True))
 
 
 def _grant_of_resource(request: AccessRequest, resource: ResourceAccess) -> Grant:
     """Return the strongest grant of the resource's policy or access control list."""
-    granted = [resource.granted]
-    granted += [_grant_of(one, request.principal) for _, one in _applying(resource.policies, request, allows=True)]
-    return max(granted)
+    if resource.policy is None:
+        return resource.granted
+    found = _applying(_shared_on(resource, request.action, allows=True), request)
+    return max([resource.granted, *(_grant_of(statement, request.principal) for _, statement in found)])
 
 
 def _decision_of_principal(request: AccessRequest, policies: Policies, is_allowed: bool) -> Decision:
     """Return what the principal's own policies decide; if `is_allowed`, they need only not limit it."""
     is_root = request.principal.kind is PrincipalKind.ROOT
-    if not (is_allowed or is_root or any(_applying(policies.identity, request, allows=True))):
+    if not (is_allowed or is_root or _are_allowing(policies, PolicySort.IDENTITY, request)):
         return Decision(False, PolicySort.IDENTITY)
-    if policies.boundary is not None and not any(_applying([policies.boundary], request, allows=True)):
+    if policies.boundary is not None and not _are_allowing(policies, PolicySort.BOUNDARY, request):
         return Decision(False, PolicySort.BOUNDARY)
-    if policies.session is not None and not any(_applying(policies.session, request, allows=True)):
+    if policies.session is not None and not _are_allowing(policies, PolicySort.SESSION, request):
         return Decision(False, PolicySort.SESSION)
     return Decision(True, PolicySort.IDENTITY)
 
