@@ -20,7 +20,7 @@ VERSIONS = ("2012-10-17", "2008-10-17")
 PRINCIPAL_TYPES = ("AWS", "Service", "Federated", "CanonicalUser")
 EVERYONE = ("AWS", "*")
 
-_ELEMENTS = (
+ELEMENTS = (
     "Sid",
     "Effect",
     "Principal",
@@ -167,7 +167,7 @@ def _check_names(found: Mapping[str, Any], known: tuple[str, ...], where: str) -
 def _statement(found: Any, elements: Elements, has_variables: bool) -> Statement:
     if not isinstance(found, dict):
         raise PolicyError("Syntax errors in policy: a Statement must be an object.")
-    _check_names(found, _ELEMENTS, "statement")
+    _check_names(found, ELEMENTS, "statement")
     if not isinstance(found.get("Sid", ""), str):
         raise PolicyError("Syntax errors in policy: Sid must be a text.")
     if found.get("Effect") not in ("Allow", "Deny"):

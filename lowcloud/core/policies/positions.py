@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 Path = tuple[str | int, ...]  # from the document to one of its values: ("Statement", 0, "Action")
 
+MAX_DEPTH = 16
+
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\n\r]*")
 
@@ -31,7 +33,7 @@ class Positions:
     """The places of all values of a JSON text."""
 
     def __init__(self, text: str):
-        """Read a text, which json.loads accepts. Raises RecursionError if it is too deep."""
+        """Read a text that json.loads accepts. What is deeper than any element of a policy has the place around it."""
         self._text = text
         self._offsets: dict[Path, tuple[int, int]] = {}
         self._read(self._after_blank(0), ())
@@ -54,7 +56,7 @@ class Positions:
     def _read(self, start: int, path: Path) -> int:
         """Note where the values from `start` on are, and return the offset after them."""
         opening = self._text[start]
-        if opening not in "{[":
+        if opening not in "{[" or len(path) == MAX_DEPTH:
             _, end = _DECODER.raw_decode(self._text, start)
         else:
             end = self._read_items(start, path, "}" if opening == "{" else "]")

@@ -10,7 +10,11 @@ from lowcloud.core.identity.callers import Caller
 from lowcloud.core.policies.requests import Facts
 
 # The prefix of a service's actions, where it is not the name that botocore has for the service.
-ACTION_PREFIXES = {"sagemaker-runtime": "sagemaker", "sagemaker-metrics": "sagemaker"}
+ACTION_PREFIXES = {
+    "accessanalyzer": "access-analyzer",
+    "sagemaker-runtime": "sagemaker",
+    "sagemaker-metrics": "sagemaker",
+}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
         "sagemaker-a2i-runtime",
         "sagemaker-edge",
     ),
+    "access-analyzer": ("accessanalyzer",),
     "monitoring": ("cloudwatch",),
     "dynamodb": ("dynamodb", "dynamodbstreams"),
     "states": ("stepfunctions",),

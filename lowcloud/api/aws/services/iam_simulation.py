@@ -15,7 +15,7 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import caller_facts, caller_policies
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
-from lowcloud.core.policies import documents
+from lowcloud.core.policies import conditions, documents
 from lowcloud.core.policies.documents import Elements, Policy, PolicyError, Statement
 from lowcloud.core.policies.evaluation import Policies, ResourceAccess
 from lowcloud.core.policies.positions import Position, Positions
@@ -25,6 +25,19 @@ from lowcloud.core.policies.simulation import Simulation, context_keys, simulate
 DEFAULT_PAGE_SIZE = 100
 MAX_EVALUATIONS = 10_000  # actions times resources of one request
 ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY = "allowed", "explicitDeny", "implicitDeny"  # from the mildest on
+_CHECKS = {  # of the values of a context key, by its type
+    "string": str,
+    "boolean": conditions.boolean,
+    **{
+        kind: conditions.OPERATORS[operator].check
+        for kind, operator in (
+            ("numeric", "numericequals"),
+            ("date", "dateequals"),
+            ("ip", "ipaddress"),
+            ("binary", "binaryequals"),
+        )
+    },
+}
 _AWS_MANAGED = "arn:aws:iam::aws:policy/"
 
 
@@ -147,9 +160,23 @@ def _facts(context: Context, request: Request, subject: Subject) -> Facts:
         **subject.facts,
     }
     for entry in request.get("ContextEntries", []):
-        if entry.get("ContextKeyName"):
-            facts[entry["ContextKeyName"].lower()] = tuple(entry.get("ContextKeyValues", ()))
+        if name := entry.get("ContextKeyName"):
+            facts[name.lower()] = _values(name, entry.get("ContextKeyType", "stringList"), entry)
     return facts
+
+
+def _values(name: str, type_: str, entry: Mapping[str, Any]) -> Values:
+    """Return the values of an entry of the context, which are of the type that it gives. Raises AwsError."""
+    values = tuple(entry.get("ContextKeyValues", ()))
+    kind = type_.removesuffix("List")
+    try:
+        for value in values:
+            _CHECKS[kind](value)
+    except ValueError as error:
+        raise AwsError("InvalidInput", f"The value of {name} is no {kind}: {error}") from error
+    if kind == type_ and len(values) > 1:
+        raise AwsError("InvalidInput", f"{name} has several values, and the type {type_}.")
+    return values
 
 
 def _results(context: Context, subject: Subject, request: Request) -> Answer:

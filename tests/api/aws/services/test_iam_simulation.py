@@ -189,6 +189,8 @@ def test_context_keys_are_listed_as_they_are_written(iam: Any) -> None:
         {"ResourcePolicy": policy(allow("s3:*"))},  # without a principal
         {"PermissionsBoundaryPolicyInputList": [policy(allow("*"))] * 2},
         {"CallerArn": f"arn:aws:iam::{ACCOUNT}:role/r"},
+        {"ContextEntries": [{"ContextKeyName": "s3:max", "ContextKeyValues": ["x"], "ContextKeyType": "numeric"}]},
+        {"ContextEntries": [{"ContextKeyName": "s3:key", "ContextKeyValues": ["x", "y"], "ContextKeyType": "string"}]},
         {"ActionNames": ["s3:GetObject"] * 200, "ResourceArns": ["arn:aws:s3:::b"] * 100},
     ],
 )
