@@ -1,6 +1,6 @@
 """IAM operations that evaluate policies without performing anything, with the evaluator that decides on requests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ from lowcloud.core.policies.simulation import Simulation, context_keys, simulate
 DEFAULT_PAGE_SIZE = 100
 MAX_EVALUATIONS = 10_000  # actions times resources of one request
 ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY = "allowed", "explicitDeny", "implicitDeny"  # from the mildest on
-_CHECKS = {  # of the values of a context key, by its type
+_CHECKS: Mapping[str, Callable[[str], object]] = {  # of the values of a context key, by its type
     "string": str,
     "boolean": conditions.boolean,
     **{
