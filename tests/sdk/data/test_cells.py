@@ -1,5 +1,6 @@
 """The values of columns: what is a number, yes or no, a text or a time, and what is refused."""
 
+import datetime
 import re
 
 import pandas as pd
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.processing.preprocess import columns
+from lowcloud.schemas.tables import NUMBER_LIKE
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places, Reading
@@ -24,7 +26,7 @@ def parsed(values, kind, dtype=None):
 @given(st.text("0123456789.eE+-infatyINFTY", min_size=1, max_size=8))
 def test_a_text_that_is_read_as_a_number_looks_like_one(text):
     if pl.Series([text]).cast(pl.Float64, strict=False)[0] is not None:
-        assert re.search(cells.NUMBER_LIKE, text)
+        assert re.search(NUMBER_LIKE, text)
 
 
 @pytest.mark.parametrize("number", [".5", "-.5", "5.", "1e-05", "1E5", ".5e3", ",5", "$.50", "1.5e-3%", "."])
@@ -89,3 +91,21 @@ def test_whole_numbers_are_not_labels_with_fractions(prepare):
     assert sent(prepare(train, "y", **options)) == "0,1\n1,2\n"
     with pytest.raises(InvalidInputError, match="the label 0 does not occur in the training data"):
         prepare({"train": train, "validation": pl.DataFrame({"x": [1], "y": [0]})}, "y", **options)
+
+
+def test_times_with_and_without_an_offset_in_a_column_are_refused(table, prepare):
+    with pytest.raises(InvalidInputError, match=r"column 'x' in a\.csv has times with a UTC offset \(2024-01-02T00"):
+        table("x,y\n2024-01-01,0\n2024-01-02T00:00+02:00,1\n")
+    assert table("x,y\n2024-01-02T00:00+02:00,0\n2024-01-02T00:00Z,1\n").startswith("0,2024,1,1,0,22\n")
+    both = [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)]
+    with pytest.raises(InvalidInputError, match="'x' in the table has times with a UTC offset"):
+        prepare(pd.DataFrame({"x": pd.Series(both, dtype=object), "y": [0, 1]}), "y")
+
+
+@pytest.mark.parametrize("labels", [[2**63, 2**63 + 1, 5], [1e17, 1e17 + 16, 5]])
+def test_labels_that_floating_point_numbers_cannot_tell_apart_are_refused(table, labels):
+    text = "x,y\n" + "".join(f"{row},{label}\n" for row, label in enumerate(labels))
+    options = {"parameters": {"objective": "multi:softprob"}}
+    with pytest.raises(InvalidInputError, match="'y' has labels of 9007199254740992 and more, which cannot be told"):
+        table(text, **options)
+    assert table(text, **options, reading={"types": {"y": "text"}}).count("\n") == 3

@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.feature_transforms.cells import BLANKS, BOOLEANS, NUMBER, Numbers, ReadingRules, Texts, Vector
+from lowcloud.runtime.feature_transforms import times
+from lowcloud.runtime.feature_transforms.cells import BOOLEANS, NUMBER, Numbers, ReadingRules, Texts, Vector
+from lowcloud.schemas.tables import BLANKS, CODE, NUMBER_LIKE
 
 SAMPLE_CELLS = 200  # distinct cells that are checked before a complete column is parsed as times
-CODE = r"^[+-]?0[0-9]"  # a number with a leading zero is a code, such as a postcode
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def _read_texts(series: pl.Series, rules: ReadingRules, kind: str | None, tolera
     if kind in (None, "boolean") and (kind or _are_booleans(texts)):
         return _parse_levels(series.name, "boolean", texts, rules)
     if kind == "time" or (kind is None and _look_like_times(texts, rules)):
-        times = _parse_levels(series.name, "time", texts, rules)
+        moments = _parse_levels(series.name, "time", texts, rules)
         filled = sum(level is not None for level in texts.levels)
-        if kind == "time" or times.unreadable <= tolerance * filled:
-            return times
+        if kind == "time" or moments.unreadable <= tolerance * filled:
+            _check_offsets(series.name, texts, rules)
+            return moments
+    if kind is None:
+        _check_no_numbers(series, rules)
     return TypedColumn(series.name, "text", texts)
 
 
@@ -98,6 +102,31 @@ def _numbers(series: pl.Series, rules: ReadingRules) -> tuple[Numbers, int, int]
     return found, int((~is_missing).sum()), int((np.isnan(found) & left.to_numpy()).sum())
 
 
+def _check_no_numbers(series: pl.Series, rules: ReadingRules) -> None:
+    """Raise ClientError for a column of which half look like numbers, and others are none, as the Python SDK does."""
+    texts = series.str.strip_chars(BLANKS)
+    texts = texts.filter((texts != "") & ~texts.is_in(list(rules.missing_words)))
+    wrong = texts.filter(texts.cast(pl.Float64, strict=False).is_finite().fill_null(False).not_())
+    if len(wrong) and texts.str.contains(NUMBER_LIKE).sum() * 2 >= len(texts):
+        raise ClientError(
+            f"Column {series.name!r}: {wrong[0][:40]!r} is not a number, but at least half of the cells look like "
+            f"numbers. Correct it, or pass types={series.name}=text, which reads texts, or types={series.name}=number, "
+            "with which such cells are missing values."
+        )
+
+
+def _check_offsets(name: str, texts: Texts, rules: ReadingRules) -> None:
+    """Raise ClientError for a column in which some times have a UTC offset and others do not."""
+    if rules.date_format:
+        return
+    examples = {times.has_offset(level): level for level in texts.levels if level is not None}
+    if examples.keys() >= {True, False}:
+        raise ClientError(
+            f"Column {name!r} has times with a UTC offset ({examples[True]}) and without ({examples[False]}). Write "
+            "all with their offset, or all without it: then they are in UTC."
+        )
+
+
 def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
     texts = series.str.strip_chars(BLANKS) if rules.trim else series
     texts = texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
@@ -109,7 +138,7 @@ def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
 
 def _are_booleans(texts: Texts) -> bool:
     words = {level.lower() for level in texts.levels if level is not None}
-    return len(words) == 2 and words <= BOOLEANS.keys()
+    return len(words) == 2 and {BOOLEANS.get(word) for word in words} == {0.0, 1.0}
 
 
 def _look_like_times(texts: Texts, rules: ReadingRules) -> bool:
