@@ -20,6 +20,7 @@ NUMBER_LIKE = (  # what polars reads as a number, and what is meant as one; a po
 DECIMAL_COMMA = r"^([+-]?[0-9]*),([0-9]+(?:[eE][+-]?[0-9]+)?)$"
 CODE = r"^0[0-9]+$"  # 007 and 7 are different codes: a column of numbers with such cells is one of texts
 EXACT_WHOLE = 2**53  # from here on, different whole numbers are the same floating-point number
+LONGEST_CELL = 2**31 - 1  # Python's csv refuses cells of more than 128 KiB otherwise
 DELIMITERS = ",;\t|"  # by which cells may be separated
 QUOTED = r'"(?:[^"]|"")*"'
 YES = ("true", "yes", "t", "y", "1", "1.0")

@@ -17,12 +17,11 @@ import numpy as np
 from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.feature_transforms.cells import Texts
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
-from lowcloud.schemas.tables import BLANKS
+from lowcloud.schemas.tables import BLANKS, LONGEST_CELL
 
 CSV = "text/csv"
 CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
 KINDS = {"number": "a number", "time": "a time in the format of training", "boolean": "true or false", "text": "a text"}
-LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
 LOGGED_LEVELS = 100
 BATCH = 32  # from this number of rows on, processing columns is faster
 

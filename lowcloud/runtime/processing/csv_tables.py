@@ -18,10 +18,9 @@ import polars as pl
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import NUMBER
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.schemas.tables import BLANKS, DECIMAL_COMMA, DELIMITERS, QUOTED
+from lowcloud.schemas.tables import BLANKS, DECIMAL_COMMA, DELIMITERS, LONGEST_CELL, QUOTED
 
 GZIP_MAGIC = b"\x1f\x8b"
-LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
 CHUNK_ROWS = 20_000
 OTHER_DELIMITERS = DELIMITERS.replace(",", "")
 

@@ -87,9 +87,7 @@ def _numbers(series: pl.Series, rules: ReadingRules) -> tuple[Numbers, int, int]
 
     polars parses most cells; the others are parsed as a request's cells are, so that both give the same values.
     """
-    texts = series.str.strip_chars(BLANKS)
-    is_missing = texts.is_null() | (texts == "") | texts.is_in(list(rules.missing_words))
-    texts = texts.set(is_missing, None)
+    texts = _cleaned(series, rules)
     numbers = texts.cast(pl.Float64, strict=False)
     numbers = numbers.set(~numbers.is_finite(), None)
     left = numbers.is_null() & texts.is_not_null()
@@ -99,13 +97,18 @@ def _numbers(series: pl.Series, rules: ReadingRules) -> tuple[Numbers, int, int]
         again = texts.replace_strict(distinct, [read(text) for text in distinct], default=None, return_dtype=pl.Float64)
         numbers = numbers.zip_with(~left, again)
     found = numbers.fill_null(np.nan).to_numpy()
-    return found, int((~is_missing).sum()), int((np.isnan(found) & left.to_numpy()).sum())
+    return found, len(texts) - texts.null_count(), int((np.isnan(found) & left.to_numpy()).sum())
+
+
+def _cleaned(series: pl.Series, rules: ReadingRules, blanks: str = BLANKS) -> pl.Series:
+    """Return texts without blanks around them, null for those that mean a missing value."""
+    texts = series.str.strip_chars(blanks)
+    return texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
 
 
 def _check_no_numbers(series: pl.Series, rules: ReadingRules) -> None:
     """Raise ClientError for a column of which half look like numbers, and others are none, as the Python SDK does."""
-    texts = series.str.strip_chars(BLANKS)
-    texts = texts.filter((texts != "") & ~texts.is_in(list(rules.missing_words)))
+    texts = _cleaned(series, rules).drop_nulls()
     wrong = texts.filter(texts.cast(pl.Float64, strict=False).is_finite().fill_null(False).not_())
     if len(wrong) and texts.str.contains(NUMBER_LIKE).sum() * 2 >= len(texts):
         raise ClientError(
@@ -128,8 +131,7 @@ def _check_offsets(name: str, texts: Texts, rules: ReadingRules) -> None:
 
 
 def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
-    texts = series.str.strip_chars(BLANKS) if rules.trim else series
-    texts = texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
+    texts = _cleaned(series, rules, BLANKS if rules.trim else "")
     levels = texts.unique().drop_nulls().sort()
     codes = texts.replace_strict(levels, np.arange(len(levels)), default=len(levels), return_dtype=pl.Int64)
     has_missing = bool(texts.null_count())
