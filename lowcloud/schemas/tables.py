@@ -17,6 +17,10 @@ NUMBER_LIKE = (  # what polars reads as a number, and what is meant as one; a po
     r"^[+-]?[$€£¥]?[.,]?[0-9][0-9.,'_ \u00a0]*(?:[eE][+-]?[0-9]+)?[%€]?$|^[+-]?(?i:inf|infinity|nan)$"
     r"|^0[xX][0-9a-fA-F]+$|^\.$"
 )
+DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+OTHER_DATE = (  # and times of a day
+    r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
+)
 DECIMAL_COMMA = r"^([+-]?[0-9]*),([0-9]+(?:[eE][+-]?[0-9]+)?)$"
 CODE = r"^0[0-9]+$"  # 007 and 7 are different codes: a column of numbers with such cells is one of texts
 EXACT_WHOLE = 2**53  # from here on, different whole numbers are the same floating-point number

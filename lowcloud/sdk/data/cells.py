@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.schemas.tables import BLANKS, CODE, DECIMAL_COMMA, NUMBER_LIKE, YES_NO
+from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, DECIMAL_COMMA, NUMBER_LIKE, OTHER_DATE, YES_NO
 from lowcloud.sdk.data.reading import Places, Reading, remedy
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-OTHER_DATE = (
-    r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
-)
-DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TRUTHS = {"true": True, "false": False}
 
 

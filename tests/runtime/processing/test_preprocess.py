@@ -358,10 +358,16 @@ def test_cells_of_another_type_that_become_missing_are_said(tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("cells", "sentence"),
     [
-        (["10%", "20%"], "Column 'x': '10%' is not a number, but at least half of the cells look like numbers"),
+        (["10%", "20%"], "Column 'x': '10%' is not a number, but at least half of the cells look like one"),
         ([".", "."], "pass types=x=text"),
         (["7", "8", "A3"], "Column 'x': 'A3' is not a number"),
         (["0x1F", "5"], "'0x1F' is not a number"),
+        (
+            ["31/12/2024", "1/1/2025"],
+            "'31/12/2024' is not a time in the format of date_format (ISO 8601), but at least",
+        ),
+        (["2024-01-01", "unknown"], "'unknown' is not a time in the format"),
+        (["18:30", "9:05"], "'18:30' is not a time in the format"),
         (["2024-01-01", "2024-01-02T00:00Z"], "Column 'x' has times with a UTC offset (2024-01-02T00:00Z) and without"),
     ],
 )

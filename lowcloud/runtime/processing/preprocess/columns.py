@@ -9,7 +9,7 @@ import polars as pl
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import times
 from lowcloud.runtime.feature_transforms.cells import BOOLEANS, NUMBER, Numbers, ReadingRules, Texts, Vector
-from lowcloud.schemas.tables import BLANKS, CODE, NUMBER_LIKE
+from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, NUMBER_LIKE, OTHER_DATE
 
 SAMPLE_CELLS = 200  # distinct cells that are checked before a complete column is parsed as times
 
@@ -78,7 +78,7 @@ def _read_texts(series: pl.Series, rules: ReadingRules, kind: str | None, tolera
             _check_offsets(series.name, texts, rules)
             return moments
     if kind is None:
-        _check_no_numbers(series, rules)
+        _check_kind(series, rules)
     return TypedColumn(series.name, "text", texts)
 
 
@@ -106,16 +106,30 @@ def _cleaned(series: pl.Series, rules: ReadingRules, blanks: str = BLANKS) -> pl
     return texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
 
 
-def _check_no_numbers(series: pl.Series, rules: ReadingRules) -> None:
-    """Raise ClientError for a column of which half look like numbers, and others are none, as the Python SDK does."""
+def _check_kind(series: pl.Series, rules: ReadingRules) -> None:
+    """Raise ClientError for a column of texts of which half look like dates or numbers, as the Python SDK does."""
     texts = _cleaned(series, rules).drop_nulls()
-    wrong = texts.filter(texts.cast(pl.Float64, strict=False).is_finite().fill_null(False).not_())
-    if len(wrong) and texts.str.contains(NUMBER_LIKE).sum() * 2 >= len(texts):
-        raise ClientError(
-            f"Column {series.name!r}: {wrong[0][:40]!r} is not a number, but at least half of the cells look like "
-            f"numbers. Correct it, or pass types={series.name}=text, which reads texts, or types={series.name}=number, "
-            "with which such cells are missing values."
+    are_dates = texts.str.contains(OTHER_DATE) | texts.str.contains(DATE_LIKE)
+    numbers = texts.cast(pl.Float64, strict=False)
+    are_numbers = numbers.is_finite().fill_null(False)
+    if are_dates.any() and are_dates.sum() * 2 >= len(texts):
+        read = rules.reader("time")
+        wrong = next((text for text in texts.unique(maintain_order=True) if np.isnan(read(text))), texts[0])
+        kind, word, advice = (
+            "a time in the format of date_format (ISO 8601)",
+            "time",
+            ", pass date_format=%d/%m/%Y",
         )
+    elif not are_numbers.all() and texts.str.contains(NUMBER_LIKE).sum() * 2 >= len(texts):
+        wrong = texts.filter(~are_numbers)[0]
+        kind, word, advice = "a number", "number", ""
+    else:
+        return
+    raise ClientError(
+        f"Column {series.name!r}: {wrong[:40]!r} is not {kind}, but at least half of the cells look like one. Correct "
+        f"it{advice}, or pass types={series.name}=text, which reads texts, or types={series.name}={word}, with which "
+        "such cells are missing values."
+    )
 
 
 def _check_offsets(name: str, texts: Texts, rules: ReadingRules) -> None:
