@@ -394,7 +394,6 @@ def test_labels_that_floating_point_numbers_cannot_tell_apart_are_refused(tmp_pa
 
 @pytest.mark.parametrize("text", ['{"x":1,"y":0}\n', '[{"x":1,\n"y":0}]', "[[1,0]]", '\ufeff [ {"x": 1}]'])
 def test_json_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    assert (
-        "d.csv is JSON. Convert it to CSV or Parquet"
-        in run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN).failure
-    )
+    for name, content in (("d.csv", text.encode()), ("d.gz", gzip.compress(text.encode()))):
+        left = run(tmp_path / name, "preprocess", {f"input/{name}": content}, *PLAIN)
+        assert f"{name} is JSON. Convert it to CSV or Parquet" in left.failure
