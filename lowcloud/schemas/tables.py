@@ -29,6 +29,8 @@ DELIMITERS = ",;\t|"  # by which cells may be separated
 QUOTED = r'"(?:[^"]|"")*"'
 YES = ("true", "yes", "t", "y", "1", "1.0")
 NO = ("false", "no", "f", "n", "0", "0.0")  # 0.0 is how a column of floating-point numbers is written
+TRUTHS = {"true": True, "false": False}  # in any case of the letters, alone or both
+TRUTH_PAIRS = ({"yes", "no"}, {"y", "n"}, {"t", "f"})  # each word in one spelling
 YES_NO = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}
 UNNAMED_INDEX = re.compile(r"__index_level_[0-9]+__")
 

@@ -258,6 +258,6 @@ def _with_decimal_points(frame: pl.DataFrame, name: str, decimal: str) -> pl.Dat
             cell = filled.filter(has_comma)[0]
             raise ClientError(
                 f"{name}, column {column.name!r} has numbers with commas, such as {cell!r}. Pass decimal=, if "
-                "that is the decimal sign, or decimal=. to read them as texts."
+                "that is the decimal sign, or decimal=. if it is none."
             )
     return frame

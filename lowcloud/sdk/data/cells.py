@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, DECIMAL_COMMA, NUMBER_LIKE, OTHER_DATE, YES_NO
+from lowcloud.schemas.tables import (
+    BLANKS,
+    CODE,
+    DATE_LIKE,
+    DECIMAL_COMMA,
+    NUMBER_LIKE,
+    OTHER_DATE,
+    TRUTH_PAIRS,
+    TRUTHS,
+    YES_NO,
+)
 from lowcloud.sdk.data.reading import Places, Reading, remedy
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -12,7 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-TRUTHS = {"true": True, "false": False}
 
 
 def parse(
@@ -300,7 +309,7 @@ def _refuse(
 def _are_yes_and_no(column: "pl.Series") -> bool:
     words = column.drop_nulls().unique()
     lowered = set(words.head(3).str.to_lowercase())
-    return lowered in ({"yes", "no"}, {"y", "n"}, {"t", "f"}) and len(words) == 2
+    return lowered in TRUTH_PAIRS and len(words) == 2
 
 
 def to_plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The values of columns: what is a number, yes or no, a text or a time, and what is refused."""
 
 import datetime
+import itertools
 import re
 
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.processing.preprocess import columns
-from lowcloud.schemas.tables import NUMBER_LIKE
+from lowcloud.schemas.tables import MISSING_WORDS, NUMBER_LIKE
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places, Reading
@@ -109,3 +111,30 @@ def test_labels_that_floating_point_numbers_cannot_tell_apart_are_refused(table,
     with pytest.raises(InvalidInputError, match="'y' has labels of 9007199254740992 and more, which cannot be told"):
         table(text, **options)
     assert table(text, **options, reading={"types": {"y": "text"}}).count("\n") == 3
+
+
+NUMBERS = ["1", ".5", "+3", "1.0", "0", "007", "inf", "1e400", "1_0", "0x1F", "10%", "$5", "."]
+WORDS = ["x", "abc", "yes", "no", "Yes", "true", "False", "y", "f", "t", "NA"]
+TIMES = ["2024-01-01", "2024-01-01T00:00Z", "31/12/2024", "9:05", "2024-13-01"]
+
+
+def sdk_kind(texts):
+    try:
+        return cells.kind_of(parsed(texts, None, pl.String))
+    except InvalidInputError:
+        return "refused"
+
+
+def preprocess_kind(texts):
+    rules = ReadingRules(frozenset(MISSING_WORDS))
+    try:
+        return columns.read(pl.Series("a", texts, dtype=pl.String), rules, None, 0).kind
+    except ClientError:
+        return "refused"
+
+
+def test_the_sdk_and_preprocess_see_the_same_kinds_of_columns():
+    for one, other in itertools.combinations_with_replacement([*NUMBERS, *WORDS, *TIMES], 2):
+        texts = [one, other, "", one]
+        if set(texts) - {"NA", ""}:  # without values there is no kind
+            assert (texts, sdk_kind(texts)) == (texts, preprocess_kind(texts))

@@ -8,8 +8,8 @@ import polars as pl
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import times
-from lowcloud.runtime.feature_transforms.cells import BOOLEANS, NUMBER, Numbers, ReadingRules, Texts, Vector
-from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, NUMBER_LIKE, OTHER_DATE
+from lowcloud.runtime.feature_transforms.cells import NUMBER, Numbers, ReadingRules, Texts, Vector
+from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, NUMBER_LIKE, OTHER_DATE, TRUTH_PAIRS, TRUTHS
 
 SAMPLE_CELLS = 200  # distinct cells that are checked before a complete column is parsed as times
 
@@ -153,8 +153,9 @@ def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
 
 
 def _are_booleans(texts: Texts) -> bool:
-    words = {level.lower() for level in texts.levels if level is not None}
-    return len(words) == 2 and {BOOLEANS.get(word) for word in words} == {0.0, 1.0}
+    words = [level for level in texts.levels if level is not None]
+    lowered = {word.lower() for word in words}
+    return bool(words) and (lowered <= TRUTHS.keys() or (lowered in TRUTH_PAIRS and len(words) == 2))
 
 
 def _look_like_times(texts: Texts, rules: ReadingRules) -> bool:
