@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
-from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments
+from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments, csv_arguments
 
 MESSAGE = "output/message"  # the ExitMessage of a SageMaker processing job
 
@@ -45,7 +45,7 @@ class Arguments:
 
     @property
     def delimiter(self) -> str:
-        return "\t" if self.text("delimiter") in ("tab", r"\t") else self.text("delimiter")
+        return csv_arguments.to_delimiter(self.text("delimiter"))
 
 
 def run(command_line: Sequence[str], schema: Schema, process: Callable[[Path, Arguments], None]) -> int:

@@ -19,7 +19,10 @@ def to_predictions(responses: list[tuple[bytes, str]], columns: Columns | None =
     import numpy as np
 
     if columns is not None and columns.classes is not None:
-        return np.array(columns.classes)[_codes(_items(responses), columns.scores)]
+        labels = np.array(columns.classes)
+        if labels.tolist() != list(columns.classes):  # whole numbers that no type of numpy has all
+            labels = np.array(columns.classes, object)
+        return labels[_codes(_items(responses), columns.scores)]
     parts = [_decode(body, content_type) for body, content_type in responses]
     if all(isinstance(part, np.ndarray) for part in parts):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

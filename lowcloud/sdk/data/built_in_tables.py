@@ -210,9 +210,12 @@ def _encoded(
     if encoding.is_needed(train.frame, train.label, target):
         document = encoding.fit(train.frame, train.label, target, options.algorithm, options.reading, train.places)
         notes.append(encoding.describe(document, train.label, spelled))
+        for table in found.values():
+            notes += encoding.unknown_notes(table.frame, encoding.levels_of(document), table.places)
     contents = {name: _csv(_numbers(table, target, document)) for name, table in found.items()}
     feature_kinds = tuple(kinds[name] for name in train.frame.columns[1:])
-    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None)
+    levels = encoding.levels_of(document) if document else {}
+    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None, levels)
     transform = encoding.to_bytes(document) if document else b""
     return EncodedTables(contents, columns, transform, target.parameters, tuple(notes))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lowcloud.schemas.csv_arguments import to_delimiter
 from lowcloud.schemas.tables import MISSING_WORDS
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -66,10 +67,10 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
     for name in ("delimiter", "comment"):
         if not isinstance(options.get(name) or "", str):
             raise InvalidInputError(f"The option {name!r} of reading is a text, not {options[name]!r}.")
-    if options.get("delimiter") in ("tab", r"\t"):
-        options["delimiter"] = "\t"
-    if (delimiter := options.get("delimiter")) is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise InvalidInputError(f"The option 'delimiter' of reading is one character or 'tab', not {delimiter!r}.")
+    if options.get("delimiter") is not None:
+        options["delimiter"] = delimiter = to_delimiter(options["delimiter"])
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InvalidInputError(f"The option 'delimiter' of reading is one character or 'tab', not {delimiter!r}.")
     for name, convert in (("types", _to_types), ("missing", _to_missing)):
         if (given_value := options.pop(name, None)) is not None:
             options[name] = convert(given_value)

@@ -3,9 +3,11 @@
 import importlib.util
 import random
 from collections.abc import Iterable
+from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -175,6 +177,8 @@ def _column(name: str, column: Any) -> "pl.Series":
         values = [
             None if is_missing else value for value, is_missing in zip(column.astype(object), missing, strict=True)
         ]
+        moments = ((str(value), value) for value in values if isinstance(value, datetime))
+        cells.check_offsets(name, moments, Places("the table"))  # polars would take all as UTC
     try:
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):

@@ -10,17 +10,15 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.sdk.data.cells import BLANKS, NUMBER_LIKE
+from lowcloud.schemas.tables import BLANKS, DELIMITERS, NUMBER_LIKE, QUOTED
 from lowcloud.sdk.data.reading import Reading, remedy
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import polars as pl
 
-DELIMITERS = ",;\t|"
 DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
-QUOTED = re.compile(r'"(?:[^"]|"")*"')
 LINES_SEEN = 50  # by which a delimiter is recognised
 COUNTED = 4  # columns whose first line 0,1,2,3 is hardly a row
 CHUNK_ROWS = 50_000
@@ -111,7 +109,7 @@ def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_t
     """Return the delimiter: as given, or as seen in the first lines. Raises InvalidInputError if it is in doubt."""
     if reading.delimiter:
         return reading.delimiter
-    lines = [QUOTED.sub("", line) for line in islice(filter(str.strip, _lines(text)), LINES_SEEN)]
+    lines = [re.sub(QUOTED, "", line) for line in islice(filter(str.strip, _lines(text)), LINES_SEEN)]
     first = lines[0] if lines else ""
     seen = [one for one in DELIMITERS if one in first]
     if is_tsv and "\t" in seen:
