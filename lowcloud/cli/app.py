@@ -7,6 +7,7 @@ import typer
 
 from lowcloud import __version__
 from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train
+from lowcloud.cli.parser import Command, Group
 from lowcloud.cli.terminal import fail, output
 from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
 
@@ -20,12 +21,12 @@ PANELS = {
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
+    cls=Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
 )
 for panel, commands in PANELS.items():
     for command in commands:
         settings = {**HELP_OPTIONS, **(run.PASS_THROUGH if command is run.run else {})}
-        app.command(rich_help_panel=panel, context_settings=settings)(command)
+        app.command(cls=Command, rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(images.app, name="image", rich_help_panel="Programs", context_settings=HELP_OPTIONS)
 
 

@@ -42,7 +42,7 @@ class _Place:
 
 def data(
     place: Annotated[
-        str | None, typer.Argument(metavar="[s3://BUCKET/PREFIX]", help="What to list; the buckets by default.")
+        str | None, typer.Argument(metavar="s3://BUCKET/PREFIX", help="What to list; the buckets by default.")
     ] = None,
     number: Number = ROWS_SHOWN,
     every: All = False,
@@ -65,7 +65,7 @@ def data(
 
 def rm(
     places: Annotated[
-        list[str], typer.Argument(metavar="s3://BUCKET/PREFIX...", help="Objects, or prefixes that end in a slash.")
+        list[str], typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects, or prefixes that end in a slash.")
     ],
     yes: Yes = False,
     home: Home = None,

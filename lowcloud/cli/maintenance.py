@@ -106,7 +106,8 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(help="A folder that `lowcloud backup` has written.")],
     database: Annotated[
-        str | None, typer.Option(help="The URL of an empty PostgreSQL database for the rows; default: a file.")
+        str | None,
+        typer.Option(metavar="URL", help="The URL of an empty PostgreSQL database for the rows; default: a file."),
     ] = None,
     home: Home = None,
 ) -> None:

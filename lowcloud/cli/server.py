@@ -44,10 +44,11 @@ class IsolationChoice(StrEnum):
 
 
 def up(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[
         int | None,
         typer.Option(
+            metavar="PORT",
             help="Port to listen on; 0 selects a free one.",
             min=0,
             max=65535,
@@ -57,6 +58,7 @@ def up(
     workers: Annotated[
         int,
         typer.Option(
+            metavar="N",
             help="Number of processes that serve requests; each uses at most one core.",
             min=1,
             show_default="2, on one core 1",
@@ -69,23 +71,30 @@ def up(
     database: Annotated[
         str | None,
         typer.Option(
+            metavar="URL",
             help="Store rows in PostgreSQL: postgresql://USER@HOST/NAME. The home saves it without the password.",
             show_default="$LOWCLOUD_DATABASE or an SQLite file in the home",
         ),
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Share the store of another home, whose database must be PostgreSQL."),
+        typer.Option(metavar="FOLDER", help="Share the store of another home, whose database must be PostgreSQL."),
     ] = None,
     isolation: Annotated[
         IsolationChoice | None,
         typer.Option(
-            help="Run programs at this isolation level from now on, even if it is weaker than before.",
+            metavar="LEVEL",
+            help="Run programs at this isolation level from now on, even if it is weaker than before: "
+            f"{', '.join(IsolationChoice)}.",
             show_default="the strongest that works, never weaker than before",
         ),
     ] = None,
     log_level: Annotated[
-        LogLevel, typer.Option(help="How much to log; `debug` adds a line for each request.")
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            help=f"How much to log: {', '.join(LogLevel)}; `debug` adds a line for each request.",
+        ),
     ] = LogLevel.INFO,
 ) -> None:
     """Start the server."""
