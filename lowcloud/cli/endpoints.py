@@ -82,7 +82,7 @@ def deploy(
 
 def predict(
     name: EndpointName,
-    rows: Annotated[Path, typer.Argument(help="File of features: CSV, TSV, JSON or Parquet, also with .gz.")],
+    rows: Annotated[str, typer.Argument(help="File of features: CSV, TSV, JSON or Parquet, also with .gz.")],
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Print the probability of each class instead of the label.")
     ] = False,
@@ -96,7 +96,7 @@ def predict(
         connect_sdk(home)
         endpoint = sdk.endpoint(name, home=home)
         options = parse_reading(reading)
-        predictions = endpoint.predict(str(rows), probabilities=probabilities, reading=options)
+        predictions = endpoint.predict(rows, probabilities=probabilities, reading=options)
     if probabilities:
         classes = {str(label): [f"{value:.6g}" for value in predictions[label]] for label in predictions.columns}
         print_rows([tuple(classes), *zip(*classes.values(), strict=True)])

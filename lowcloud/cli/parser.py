@@ -50,7 +50,7 @@ def _with_metavars(parameters: list[Any]) -> list[Any]:
     return parameters
 
 
-def _no_type(ctx: Any) -> None:
+def _no_type(ctx: Any) -> None:  # noqa: ARG001 - typer passes it by name
     return None
 
 

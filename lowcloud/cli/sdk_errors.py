@@ -1,4 +1,4 @@
-"""Errors of the Python SDK as messages of a command."""
+"""What the Python SDK says, in the words of the command line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,12 @@ from lowcloud.cli.terminal import fail
 
 @contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """Print errors of the SDK as messages, without a traceback."""
-    from lowcloud.sdk import LowcloudError
+    """Print errors of the SDK as messages; these, and what else it prints, name the options of commands."""
+    from lowcloud.sdk import LowcloudError, wording
 
     try:
-        yield
+        with wording.for_command_line():
+            yield
     except LowcloudError as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:

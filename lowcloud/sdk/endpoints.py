@@ -202,7 +202,11 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
             configuration = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=configuration_name)
             model = cloud.sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
     except RefusedError as refusal:
-        hint = "`lowcloud endpoints` lists them." if names_nothing(refusal.code, str(refusal)) else str(refusal)
+        hint = (
+            f"`lowcloud endpoints{cloud.home_option}` lists them."
+            if names_nothing(refusal.code, str(refusal))
+            else str(refusal)
+        )
         raise InvalidInputError(f"There is no endpoint {name!r} in service: {hint}") from None
     return endpoint_of_container(cloud, name, model["PrimaryContainer"])
 

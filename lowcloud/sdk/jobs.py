@@ -225,7 +225,8 @@ class Job:
             found = self._cloud.lowcloud.list_jobs(JobName=self.name)["Jobs"]
         job = next((one for one in found if one["JobKind"] == KIND), None)
         if job is None:
-            raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists the existing ones.")
+            jobs = f"lowcloud jobs{self._cloud.home_option}"
+            raise InvalidInputError(f"There is no training job {self.name!r}; `{jobs}` lists the existing ones.")
         return {SUMMARY_NAMES.get(member, member): value for member, value in job.items()}
 
     def _describe(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.code import trainer
 from lowcloud.sdk.code.trainer import Model, Requirements
 from lowcloud.sdk.connection import Cloud, check_instance_type, connect, make_name
@@ -136,7 +137,10 @@ def _start(cloud: Cloud, request: Mapping[str, Any]) -> Job:
     except RefusedError as refusal:
         if refusal.code != "ResourceInUse":
             raise
-        raise InvalidInputError(f"There is already a job {name!r}; lowcloud.job({name!r}) returns it.") from None
+        found = wording.either(
+            f"lowcloud.job({name!r}) returns it", f"`lowcloud describe {name}{cloud.home_option}` shows it"
+        )
+        raise InvalidInputError(f"There is already a job {name!r}; {found}.") from None
     return Job(cloud, name, request)
 
 

@@ -99,12 +99,14 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     [
         (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
         (["train", "fail.py", "data.csv"], "no such luck"),
+        (["train", "xgboost", "named.csv"], "Set --target to the label column"),
         (["stop", "nothing"], "There is no job, endpoint or model named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
 def test_an_error_is_a_message_without_a_traceback(server: Server, folder, command, sentence):
     (folder / "fail.py").write_text("raise SystemExit('no such luck')\n")
+    (folder / "named.csv").write_text("a,label\n1,2\n3,4\n")
     done = server.cli(*command, cwd=folder, check=False)
     assert done.returncode == 1
     assert sentence in done.stderr

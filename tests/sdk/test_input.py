@@ -89,7 +89,11 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         ("ragged.csv", {"target": "a"}, "ragged.csv, line 3 has 3 cells, line 1 has 2"),
         ("http://example.com/data.csv", {}, "is not an S3 URL"),
         ({"a b": FRAME}, {"target": "y"}, "'a b' is not a valid channel name"),
-        ({"train": FRAME, "validation": FRAME}, {"target": "y", "validation": 0.5}, "validation is given twice"),
+        (
+            {"train": FRAME, "validation": FRAME},
+            {"target": "y", "validation": 0.5},
+            "validation data is given twice: by validation= and by the mapping",
+        ),
         ({"test": FRAME}, {"target": "y", "validation": 0.5}, "holds out rows of the channel 'train', which is not"),
         ({"trian": FRAME}, {"target": "y"}, "linear-learner has no channel 'trian'. Did you mean 'train'"),
         ({"train": FRAME, "x": FRAME}, {"target": "y"}, "has no channel 'x'. Channels are train, validation, test"),
@@ -113,7 +117,7 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         ),
         (FRAME.assign(x=[1, np.inf]), {"target": "y"}, "row 1 of the data, counted from 0, column 'x' is infinite"),
         (FRAME, {"name": "no name", "target": "y"}, "'no name' is not a valid name"),
-        (FRAME, {"requirements": ["x"], "target": "y"}, "requirements are for scripts"),
+        (FRAME, {"requirements": ["x"], "target": "y"}, "requirements= is for scripts"),
         (FRAME, {"instance_type": "ml.m5.larg", "target": "y"}, "Did you mean 'ml.m5.large'"),
     ],
 )

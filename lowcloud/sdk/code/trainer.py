@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from lowcloud.catalog import algorithms, unavailable
 from lowcloud.schemas import InvalidHyperparametersError
-from lowcloud.sdk import storage
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.code import imports
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data.channels import Channel, ModelKind
@@ -131,12 +131,15 @@ def read_requirements(chosen: Trainer, given: Requirements | None) -> bytes:
     if given is None:
         return b""
     if chosen.model_kind is ModelKind.BUILT_IN:
-        raise InvalidInputError("requirements are for scripts and functions; a built-in algorithm needs none.")
+        raise InvalidInputError(
+            f"{wording.argument('requirements')} is for scripts and functions; a built-in algorithm needs none."
+        )
     if not isinstance(given, str | Path):
         return "".join(f"{line}\n" for line in given).encode()
     path = Path(given).expanduser()
     if not path.is_file():
-        raise InvalidInputError(f"There is no requirements file {str(path)!r}. A list of requirements is accepted too.")
+        also = wording.either(" A list of requirements is accepted too.", "")
+        raise InvalidInputError(f"There is no requirements file {str(path)!r}.{also}")
     return path.read_bytes()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places, format_names
 from lowcloud.sdk.errors import InvalidInputError
@@ -85,7 +86,9 @@ def regression_notes(algorithm: str, parameters: Mapping[str, Any], column: "pl.
     if task.kind or not column.dtype.is_numeric() or set(column.unique().head(3)) != {0, 1}:
         return []
     binary = {"objective": "binary:logistic", "predictor_type": "binary_classifier"}[task.parameter]
-    return [f"The label {column.name!r} is a number: regression; {task.parameter}={binary!r} classifies"]
+    return [
+        f"The label {column.name!r} is a number: regression; {wording.parameter(task.parameter, binary)} classifies"
+    ]
 
 
 def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:
