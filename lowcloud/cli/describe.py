@@ -9,7 +9,8 @@ from lowcloud.cli import endpoints
 from lowcloud.cli.connection import connect
 from lowcloud.cli.jobs import detail_of, find_job, seconds_of
 from lowcloud.cli.lists import AsJson, to_json, to_time
-from lowcloud.cli.terminal import Home, no_such, output, print_fact
+from lowcloud.cli.names import no_such
+from lowcloud.cli.terminal import Home, output, print_fact
 from lowcloud.client.json_client import JsonClient
 
 Facts = Mapping[str, Any]
@@ -24,7 +25,7 @@ def describe(
     client = connect(home)
     found = dict(_find(client, name, as_json))
     if not found:
-        raise no_such(name, "job", "endpoint", "model")
+        raise no_such(client, name, "job", "endpoint", "model")
     if as_json:
         print(to_json(found))
         return

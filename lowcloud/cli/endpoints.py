@@ -11,8 +11,9 @@ import typer
 
 from lowcloud.cli.connection import connect, connect_sdk
 from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
+from lowcloud.cli.names import no_such
 from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
+from lowcloud.cli.terminal import Home, fail, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 from lowcloud.client.messages import names_nothing
 
@@ -129,7 +130,7 @@ def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
     if not describe(client, "DescribeEndpoint", EndpointName=name):
         for job in client.call("lowcloud", "ListJobs", JobName=name)["Jobs"]:
             raise fail(f"{name} is a {job['JobKind']}; jobs are kept. No endpoint or model has this name.")
-        raise no_such(name, "job", "endpoint", "model")
+        raise no_such(client, name, "job", "endpoint", "model")
     with errors_as_messages():
         sdk.endpoint(name, home=home).delete()
     say(f"The endpoint {name} is deleted; the model artifact is kept")

@@ -222,6 +222,8 @@ def test_bad_names_get_plain_sentences(cloud, tmp_path):
         (["predict", "nothing", "data.csv"], "There is no endpoint 'nothing'"),
         (["image", "remove", ""], "'' is not an image name"),
         (["deploy", "nothing"], "There is no training job 'nothing'"),
+        (["deploy", f"{name_of(0)}y"], f"Did you mean '{name_of(0)}'?"),
+        (["describe", f"{name_of(0)}y"], f"Did you mean '{name_of(0)}'?"),
     ):
         done = cloud.cli(*command, check=False, cwd=tmp_path)
         assert done.returncode == 1

@@ -100,6 +100,10 @@ def test_a_detached_job_is_stopped(server: Server, folder):
         (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
         (["train", "fail.py", "data.csv"], "no such luck"),
         (["train", "xgboost", "named.csv"], "Set --target to the label column"),
+        (
+            ["train", "xgboost", "named.csv", "--target", "lable"],
+            "no column 'lable' in named.csv. Did you mean 'label'?",
+        ),
         (["stop", "nothing"], "There is no job, endpoint or model named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],

@@ -72,7 +72,8 @@ def test_unusable_parameters_are_refused(parameters, sentence):
     ("data", "options", "sentence"),
     [
         (FRAME, {}, "Set target= to the label column, one of 'x', 'name', 'y'"),
-        (FRAME, {"target": "z"}, "There is no column 'z' in the data; its columns are 'x', 'name', 'y'"),
+        (FRAME, {"target": "z"}, "There is no column 'z' in the data. Its columns are 'x', 'name', 'y'"),
+        (FRAME, {"target": "nmae"}, "There is no column 'nmae' in the data. Did you mean 'name'"),
         (FRAME, {"target": 3}, "There is no column 3 in the data, which has 3"),
         (FRAME, {"target": "y", "raw": True}, "Not numeric in the data: 'name'"),
         (WITH_MISSING, {"target": "y"}, "'b' has no value in row 2 of the data, counted from 0"),

@@ -17,6 +17,7 @@ import numpy as np
 from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
+from lowcloud.schemas.spelling import did_you_mean
 
 CSV = "text/csv"
 CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
@@ -167,7 +168,8 @@ class TransformedPredictor:
             return
         for name, count in Counter(list(names)).items():
             if name not in self._known:
-                raise BadRequestError(f"{place}: there is no column {name!r}; the columns are {', '.join(self._used)}.")
+                hint = did_you_mean(name, self._used, f"The columns are {', '.join(self._used)}.")
+                raise BadRequestError(f"{place}: there is no column {name!r}. {hint}")
             if count > 1:
                 raise BadRequestError(f"{place} has the column {name!r} twice.")
         for name in self._used:

@@ -1,6 +1,5 @@
 """Trainers of models: a built-in algorithm, a script or a function, as image, hyperparameters and source code."""
 
-import difflib
 import hashlib
 import inspect
 import json
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 
 from lowcloud.catalog import algorithms, unavailable
 from lowcloud.schemas import InvalidHyperparametersError
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk import storage, wording
 from lowcloud.sdk.code import imports
 from lowcloud.sdk.connection import Cloud
@@ -72,11 +72,8 @@ def read_model(model: Model) -> Trainer:
     if found is None and (reason := unavailable.algorithm_reason(str(model))):
         raise InvalidInputError(reason)
     if found is None:
-        close = difflib.get_close_matches(str(model), _built_in_programs(), 1)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        raise InvalidInputError(
-            f"There is no built-in algorithm or script {str(model)!r}. {hint}Built-in algorithms: {_built_in_names()}."
-        )
+        known = did_you_mean(model, _built_in_programs(), f"Built-in algorithms: {_built_in_names()}.")
+        raise InvalidInputError(f"There is no built-in algorithm or script {str(model)!r}. {known}")
     return Trainer(
         found.name,
         ModelKind.BUILT_IN,

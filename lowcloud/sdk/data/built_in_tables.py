@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk import wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import cells, encoding, files, labels, sources, tables
@@ -73,7 +74,8 @@ def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTab
     label = _label(train, options.target)
     kinds = {name: kind for name, kind in options.reading.types.items() if name in train.frame.columns}
     if lacking := [name for name in options.reading.types if name not in train.frame.columns]:
-        raise InvalidInputError(f"reading: there is no column {lacking[0]!r} in {train.places.what}.")
+        hint = did_you_mean(lacking[0], train.frame.columns, f"Its columns are {format_names(train.frame.columns)}.")
+        raise InvalidInputError(f"reading: there is no column {lacking[0]!r} in {train.places.what}. {hint}")
     typed = _typed(train, label, kinds, options.reading, notes)
     kinds = {name: cells.kind_of(typed.frame[name]) for name in typed.frame.columns} | kinds
     kinds[label] = "text" if typed.frame[label].dtype == pl.String else kinds[label]  # labels keep their spelling
@@ -146,7 +148,8 @@ def _label(table: RawTable, target: str | int | None) -> str:
         raise InvalidInputError(f"There is no column {target} in {what}, which has {len(names)} columns.")
     label = names[target] if isinstance(target, int) else target
     if label not in names:
-        raise InvalidInputError(f"There is no column {label!r} in {what}; its columns are {format_names(names)}.")
+        hint = did_you_mean(label, names, f"Its columns are {format_names(names)}.")
+        raise InvalidInputError(f"There is no column {label!r} in {what}. {hint}")
     if len(names) == 1:
         raise InvalidInputError(f"The only column in {what} is the label {label!r}.")
     return label

@@ -1,6 +1,5 @@
 """Turns tables, files and URLs into input channels: uploaded once, in the format that the model's code reads."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lowcloud.schemas import transform
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk import storage, wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import built_in_tables, sources, tables
@@ -175,8 +175,7 @@ def _check_channels(named: Mapping[str, Source], algorithm: str) -> None:
     """Raise InvalidInputError for a channel that no built-in algorithm reads."""
     for name in named:
         if name not in BUILT_IN_CHANNELS:
-            close = difflib.get_close_matches(name, BUILT_IN_CHANNELS, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Channels are {', '.join(BUILT_IN_CHANNELS)}."
+            hint = did_you_mean(name, BUILT_IN_CHANNELS, f"Channels are {', '.join(BUILT_IN_CHANNELS)}.")
             raise InvalidInputError(f"{algorithm} has no channel {name!r}. {hint}")
 
 

@@ -1,11 +1,11 @@
 """How tables are read: what `reading=` accepts, and the sentences about what was seen in them."""
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.schemas.tables import MISSING_WORDS
 from lowcloud.sdk import wording
 from lowcloud.sdk.errors import InvalidInputError
@@ -59,8 +59,7 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
     names = [one.name for one in fields(Reading)]
     for name in given:
         if name not in names:
-            close = difflib.get_close_matches(str(name), names, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(names)}."
+            hint = did_you_mean(name, names, f"There are {', '.join(names)}.")
             raise InvalidInputError(f"reading has no option {name!r}. {hint}")
     options = dict(given)
     _check_choice("decimal", options, (".", ","))

@@ -25,6 +25,7 @@ from lowcloud.core.programs.images import IMAGE, Image
 from lowcloud.core.scheduling import capacity as capacities
 from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.core.serving import endpoint_credentials
+from lowcloud.schemas.spelling import did_you_mean
 
 JOBS_PER_PAGE = 25
 SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
@@ -83,7 +84,8 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     try:
         resources.delete(context, IMAGE, request["ImageName"])
     except NotFoundError as error:
-        raise AwsError("ResourceNotFound", str(error)) from error
+        hint = did_you_mean(request["ImageName"], (image.name for image in images.registered(context)))
+        raise AwsError("ResourceNotFound", f"{error} {hint}".strip()) from error
     return {}
 
 
