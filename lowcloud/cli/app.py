@@ -10,6 +10,7 @@ from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, r
 from lowcloud.cli.parser import Command, Group
 from lowcloud.cli.terminal import fail, output
 from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
+from lowcloud.home.settings import NoHomeError
 
 PANELS = {
     "Server": (server.up, server.down, server.status),
@@ -34,7 +35,7 @@ def main() -> None:
     """Run `lowcloud`. An error that the cloud returns is printed as a message, without a traceback."""
     try:
         app()
-    except (RequestRefusedError, NoAnswerError) as error:
+    except (RequestRefusedError, NoAnswerError, NoHomeError) as error:
         _end(getattr(error, "code", ""), str(error))
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):  # botocore is loaded only by commands that need it

@@ -94,8 +94,8 @@ def connect(home: Path | str | None = None) -> Cloud:
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     if endpoint and home is None:
         return _from_environment(endpoint)
-    folder = home_settings.home_folder(os.environ, Path(home) if home else None)
     try:
+        folder = home_settings.home_folder(os.environ, Path(home) if home else None)
         settings = home_settings.load(folder, os.environ)
         endpoint = launcher.ensure_running(settings)
     except (ValueError, OSError, launcher.CannotStartError) as error:

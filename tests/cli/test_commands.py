@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lowcloud import __version__
+from lowcloud.cli import app
 from lowcloud.cli.terminal import print_fact
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
@@ -76,9 +78,10 @@ def test_up_prints_the_url_and_a_second_up_reports_that_the_server_runs(cloud):
     printed = cloud.cli("up", "--detach", "--port", str(port)).stdout
     level = LocalEngine(cloud.home / "work", no_input).isolation_status().level
     assert printed.splitlines() == [f"Lowcloud is ready at http://127.0.0.1:{port}", f"{'Isolation':15}{level}"]
-    assert cloud.cli("up", "--workers", "7").stdout.startswith(
-        f"Lowcloud is already running at http://127.0.0.1:{port}; "
-    )
+    running = f"Lowcloud is already running at http://127.0.0.1:{port}"
+    assert cloud.cli("up", "--port", str(port), "--host", "127.0.0.1", "--log-level", "info").stdout == f"{running}\n"
+    others = cloud.cli("up", "--workers", "7", "--isolation", "none", "--port", "0").stdout
+    assert others.startswith(f"{running}, with another value of --workers, --isolation. To apply yours, stop it with")
     assert cloud.cli("down").stdout == "Lowcloud has stopped\n"
     assert cloud.cli("down").stdout == "Lowcloud is not running\n"
 
@@ -109,7 +112,7 @@ def test_a_home_keeps_its_port_unless_it_is_taken_or_another_is_chosen(cloud):
 def test_a_server_that_other_machines_can_reach_is_warned_of(cloud):
     started = cloud.cli("up", "--detach", "--port", "0", "--host", "0.0.0.0")
     assert started.stdout.startswith("Lowcloud is ready at http://127.0.0.1:")
-    assert "Warning: listening on 0.0.0.0, so other machines can send requests" in started.stderr
+    assert started.stderr.count("Warning: listening on 0.0.0.0, so other machines can send requests") == 1
     cloud.down()
     assert cloud.cli("up", "--detach", "--port", "0").stderr == ""
 
@@ -156,6 +159,15 @@ def test_the_error_for_a_port_in_use_names_it(cloud):
     assert "--port" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "status", "down", "jobs", "check", "predict x y", "env"])
+def test_a_home_that_is_a_file_is_refused_in_a_sentence(tmp_path, command):
+    (tmp_path / "file").write_text("")
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        refused = CliRunner().invoke(app.app, [*command.split(), "--home", str(home)])
+        said = refused.stderr or str(refused.exception)
+        assert f"{tmp_path / 'file'} is a file, but a home is a folder" in said
+
+
 def test_a_first_start_that_fails_leaves_nothing_that_a_restore_trips_over(cloud, quiet, tmp_path):
     quiet.cli("backup", str(tmp_path / "backup"), "--with-keys")
     with socket.socket() as taken:
@@ -164,7 +176,8 @@ def test_a_first_start_that_fails_leaves_nothing_that_a_restore_trips_over(cloud
         for mode in ((), ("--detach",)):
             failed = cloud.cli("up", *mode, "--port", str(taken.getsockname()[1]), check=False)
             assert failed.returncode == 1
-            assert "cannot listen" in failed.stderr
+            assert failed.stderr.count("cannot listen") == 1
+            assert "server.log" not in failed.stderr  # it is gone
             assert not list(cloud.home.iterdir())
     refused = cloud.cli("up", "--port", "0", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
     assert "twelve digits" in refused.stderr
