@@ -17,6 +17,7 @@ from lowcloud.cli.connection import NOT_RUNNING_EXIT_CODE, load_settings
 from lowcloud.cli.endpoints import list_endpoints
 from lowcloud.cli.terminal import Home, errors, fail, note, of_home, output, print_fact, say
 from lowcloud.client.json_client import JsonClient
+from lowcloud.client.messages import format_bytes
 from lowcloud.home import launcher, server_log, server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.launcher import DEFAULT_WORKERS
@@ -24,6 +25,7 @@ from lowcloud.home.server_log import LogLevel
 from lowcloud.home.server_process import RunningServer
 from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE, Settings
 
+ENDPOINTS_SHOWN = 3
 JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -239,8 +241,15 @@ def status(home: Home = None) -> None:
     waiting = sum("WaitingFor" in job for job in jobs)
     count = f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress"
     print_fact("Jobs", f"{count}, {waiting} of them waiting" if waiting else count)
-    names = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client))
-    print_fact("Endpoints", names or "none")
+    print_fact("Endpoints", _first_endpoints(client, home))
+
+
+def _first_endpoints(client: JsonClient, home: Path | None) -> str:
+    """Return the newest endpoints, and how many more there are."""
+    names = [f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client)]
+    shown = ", ".join(names[:ENDPOINTS_SHOWN])
+    more = len(names) - ENDPOINTS_SHOWN
+    return f"{shown} and {more} more: {of_home('lowcloud endpoints', home)}" if more > 0 else shown or "none"
 
 
 def _work_folder(home: Path) -> Path:
@@ -256,4 +265,4 @@ def _describe_scrub(last: Mapping[str, Any] | None) -> str:
         return "none completed yet"
     ended = datetime.fromtimestamp(last["EndTime"]).strftime("%Y-%m-%d %H:%M:%S")
     found = f"{last['Findings']} problems found; run `lowcloud check`" if last["Findings"] else "no problems found"
-    return f"{ended}, {last['Versions']} object versions, {last['Bytes']} bytes: {found}"
+    return f"{ended}, {last['Versions']} object versions, {format_bytes(last['Bytes'])}: {found}"

@@ -115,6 +115,13 @@ class Job:
         raise InvalidInputError(reasons.get(self.status, f"The job {self.name} has no model: it failed."))
 
     @property
+    def has_model(self) -> bool:
+        """Whether a model is stored: a job that was stopped early, for example, has none or an empty archive."""
+        if not self.is_over or not self._stored_model(self._describe()):
+            return False
+        return not (self._has_own_code and self._saved_nothing())
+
+    @property
     def lineage(self) -> Lineage:
         """What the model was made from, and what was made from it: data, code, jobs, models and endpoints."""
         arn = str(self._summary()["TrainingJobArn"])

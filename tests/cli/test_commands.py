@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from lowcloud import __version__
 from lowcloud.cli import app
+from lowcloud.cli import server as server_commands
 from lowcloud.cli.terminal import print_fact
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
@@ -296,6 +297,16 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(quiet):
     done = quiet.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr
+
+
+def test_status_is_short_and_names_the_first_endpoints(quiet, monkeypatch):
+    status = quiet.cli("status").stdout
+    level = LocalEngine(quiet.home / "work", no_input).isolation_status().level
+    assert f"{'Isolation':15}{level}\n" in status
+    many = [{"EndpointName": f"e{number}", "EndpointStatus": "InService"} for number in range(9)]
+    monkeypatch.setattr(server_commands, "list_endpoints", lambda _client: iter(many))
+    shown = CliRunner().invoke(app.app, ["status", "--home", str(quiet.home)]).stdout
+    assert "e0 (InService), e1 (InService), e2 (InService) and 6 more: lowcloud endpoints" in shown
 
 
 def test_jobs_and_logs_do_not_start_a_server_or_create_a_home(cloud):

@@ -68,8 +68,11 @@ def test_a_pipe_gets_whole_values_separated_by_tabs(cloud):
 def test_a_terminal_gets_aligned_columns_without_cut_names(cloud):
     lines = in_terminal(cloud, "jobs").splitlines()
     assert "\t" not in "".join(lines)
-    assert lines[1].split()[:3] == [name_of(COUNT - 1), "training", "Completed"]
-    assert lines[0].index("Kind") == lines[1].index("training")
+    assert lines[2].split() == [name_of(COUNT - 1), "training"]
+    assert lines[0].index("Kind") == lines[2].index("training")
+    assert lines[3].split()[0] == "Completed"
+    assert lines[1].index("Status") == lines[3].index("Completed")
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_list_says_if_there_is_more_and_all_lists_it(cloud):

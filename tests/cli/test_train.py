@@ -88,6 +88,7 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
     assert "long has already ended: Stopped" in server.cli("stop", "long").stdout
+    assert "Model" not in server.cli("describe", "long").stdout
     undeployed = server.cli("deploy", "long", check=False)
     assert undeployed.stderr == "The job long was stopped before it saved a model.\n"
     kept = server.cli("delete", "long", check=False)

@@ -115,7 +115,7 @@ def test_the_next_backup_copies_new_blobs_and_deletes_old_ones(context: Context,
 
 def test_a_folder_that_is_not_there_is_no_backup(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BackupError, match="missing does not exist. Give the folder that"):
+    with pytest.raises(BackupError, match=r"missing does not exist\. Give the folder that"):
         backup.find(tmp_path / "missing")
     with pytest.raises(BackupError, match="file is a file, but a backup is a folder"):
         backup.find(tmp_path / "file")
