@@ -116,6 +116,8 @@ def test_an_error_is_a_message_without_a_traceback(server: Server, folder, comma
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    is_refused = "fail.py" not in command
+    assert not is_refused or "Data and code" not in done.stderr, "nothing is sent"
 
 
 @pytest.mark.parametrize(
