@@ -6,9 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train
-from lowcloud.cli.parser import Command, Group
-from lowcloud.cli.terminal import fail, output
+from lowcloud.cli import describe, maintenance
+from lowcloud.cli.jobs import jobs, train
+from lowcloud.cli.programs import images, run
+from lowcloud.cli.server import server
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.storage import data
+from lowcloud.cli.terminal.output import fail, output
+from lowcloud.cli.terminal.parser import Command, Group
 from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
 from lowcloud.home.settings import NoHomeError
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli import endpoints
-from lowcloud.cli.connection import connect, connect_sdk
-from lowcloud.cli.jobs import detail_of, find_job, seconds_of
-from lowcloud.cli.lists import AsJson, to_json, to_time
-from lowcloud.cli.names import no_such
-from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, output, print_fact
+from lowcloud.cli.jobs.jobs import detail_of, find_job, seconds_of
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.terminal.connection import connect, connect_sdk
+from lowcloud.cli.terminal.lists import AsJson, to_json, to_time
+from lowcloud.cli.terminal.names import no_such
+from lowcloud.cli.terminal.output import Home, output, print_fact
+from lowcloud.cli.terminal.sdk_errors import errors_as_messages
 from lowcloud.client.json_client import JsonClient
 
 Facts = Mapping[str, Any]

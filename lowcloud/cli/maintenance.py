@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli.terminal import Home, errors, fail, of_home, output, print_fact
+from lowcloud.cli.terminal.output import Home, errors, fail, of_home, output, print_fact
 from lowcloud.client.messages import format_bytes
 from lowcloud.home import server_process
 from lowcloud.home import settings as home_settings

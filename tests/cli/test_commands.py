@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from lowcloud import __version__
 from lowcloud.cli import app
-from lowcloud.cli import server as server_commands
-from lowcloud.cli.terminal import print_fact
+from lowcloud.cli.server import server as server_commands
+from lowcloud.cli.terminal.output import print_fact
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from lowcloud.cli.endpoints import parse_reading
+from lowcloud.cli.terminal.options import parse_reading
 from tests.support.servers.server import Server
 
 SCRIPT = """\

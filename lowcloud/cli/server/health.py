@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowcloud.cli.terminal import of_home, output, print_fact
+from lowcloud.cli.terminal.output import of_home, output, print_fact
 from lowcloud.client.json_client import JsonClient, NoAnswerError, RequestRefusedError, send
 from lowcloud.home.settings import Settings
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
-from lowcloud.cli.terminal import fail
+from lowcloud.cli.terminal.output import fail
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.connection import connect
-from lowcloud.cli.lists import AsJson, print_list
-from lowcloud.cli.parser import Command, Group
-from lowcloud.cli.terminal import Home, fail, output, say
+from lowcloud.cli.terminal.connection import connect
+from lowcloud.cli.terminal.lists import AsJson, print_list
+from lowcloud.cli.terminal.output import Home, fail, output, say
+from lowcloud.cli.terminal.parser import Command, Group
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="Register what container image names mean in this cloud.")
 

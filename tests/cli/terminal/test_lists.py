@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lowcloud.cli import endpoints
+from lowcloud.cli.serving import endpoints
 from lowcloud.client.json_client import JsonClient
 from lowcloud.home import settings
 from tests.support.servers.server import Server

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from lowcloud.cli import health
-from lowcloud.cli.connection import NOT_RUNNING_EXIT_CODE, load_settings
-from lowcloud.cli.endpoints import list_endpoints
-from lowcloud.cli.terminal import Home, errors, fail, note, of_home, output, print_fact, say
+from lowcloud.cli.server import health
+from lowcloud.cli.serving.endpoints import list_endpoints
+from lowcloud.cli.terminal.connection import NOT_RUNNING_EXIT_CODE, load_settings
+from lowcloud.cli.terminal.output import Home, errors, fail, note, of_home, output, print_fact, say
 from lowcloud.client.json_client import JsonClient
 from lowcloud.client.messages import format_bytes
 from lowcloud.home import launcher, server_log, server_process

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli import endpoints
-from lowcloud.cli.connection import connect
-from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
-from lowcloud.cli.names import no_such
-from lowcloud.cli.terminal import Home, fail, note, of_home, say
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.terminal.connection import connect
+from lowcloud.cli.terminal.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
+from lowcloud.cli.terminal.names import no_such
+from lowcloud.cli.terminal.output import Home, fail, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.terminal import note, output, say
+from lowcloud.cli.terminal.output import note, output, say
 from lowcloud.client.messages import format_bytes
 
 ROWS_SHOWN = 25

@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lowcloud.cli.endpoints import (
-    WRONG_USAGE_EXIT_CODE,
-    ReadingOptions,
-    parse_pairs,
-    parse_reading,
-    parse_value,
-    print_deployed,
-)
-from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, of_home, say
+from lowcloud.cli.serving.endpoints import print_deployed
+from lowcloud.cli.terminal.options import WRONG_USAGE_EXIT_CODE, ReadingOptions, parse_pairs, parse_reading, parse_value
+from lowcloud.cli.terminal.output import Home, Yes, confirm, fail, note, of_home, say
+from lowcloud.cli.terminal.sdk_errors import errors_as_messages
 
 if TYPE_CHECKING:
     from lowcloud.sdk.data.channels import Data, Source

@@ -5,8 +5,8 @@ from itertools import islice
 
 import typer
 
-from lowcloud.cli.lists import items_of
-from lowcloud.cli.terminal import fail
+from lowcloud.cli.terminal.lists import items_of
+from lowcloud.cli.terminal.output import fail
 from lowcloud.client.json_client import JsonClient
 
 NAMES_COMPARED = 500  # the newest of each noun
