@@ -17,6 +17,7 @@ import numpy as np
 from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.feature_transforms.cells import Texts
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.schemas.tables import BLANKS, LONGEST_CELL
 
 CSV = "text/csv"
@@ -192,7 +193,8 @@ class TransformedPredictor:
             return
         for name, count in Counter(list(names)).items():
             if name not in self._known:
-                raise BadRequestError(f"{place}: there is no column {name!r}; the columns are {', '.join(self._used)}.")
+                hint = did_you_mean(name, self._used, f"The columns are {', '.join(self._used)}.")
+                raise BadRequestError(f"{place}: there is no column {name!r}. {hint}")
             if count > 1:
                 raise BadRequestError(f"{place} has the column {name!r} twice.")
         for name in self._used:

@@ -4,6 +4,7 @@ import json
 from io import BytesIO
 from typing import Any
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.labels import LABEL, PROBABILITY
 from lowcloud.sdk.errors import InvalidInputError, PredictionFailedError
@@ -38,8 +39,9 @@ def to_probabilities(responses: list[tuple[bytes, str]], columns: Columns | None
 
     if columns is None or columns.classes is None:
         raise InvalidInputError(
-            "This model has no classes that are known here: probabilities=True is for built-in classifiers that "
-            "lowcloud.train() has trained."
+            "This model has no classes that are known here: "
+            f"{wording.argument('probabilities', True)} is for built-in classifiers that "
+            f"{wording.either('lowcloud.train()', '`lowcloud train`')} has trained."
         )
     if columns.scores != PROBABILITY:
         raise InvalidInputError(

@@ -15,7 +15,8 @@ from lowcloud.schemas.tables import (
     TRUTHS,
     YES_NO,
 )
-from lowcloud.sdk.data.reading import Places, Reading, remedy
+from lowcloud.sdk import wording
+from lowcloud.sdk.data.reading import Places, Reading
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _plain(column: "pl.Series", places: Places) -> "pl.Series":
         return column.fill_nan(None)
     if kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Date):
         return column
-    advice = "give its seconds, such as .dt.total_seconds()" if kind == pl.Duration else "give numbers or texts"
+    seconds = wording.either("give its seconds, such as .dt.total_seconds()", "give its seconds")
+    advice = seconds if kind == pl.Duration else "give numbers or texts"
     raise InvalidInputError(
         f"The column {column.name!r} in {places.what} has type {kind}; {advice}, or leave the column out."
     )
@@ -134,7 +136,7 @@ def _codes(numbers: "pl.DataFrame", places: Places, notes: list[str]) -> list[st
         example = numbers[name].filter(numbers[name].str.contains(CODE))[0]
         notes.append(
             f"{places.what}: {name!r} was read as texts, because of leading zeros ({example}); "
-            f"{remedy(types={name: 'number'})} reads numbers"
+            f"{wording.reading(types={name: 'number'})} reads numbers"
         )
     return found
 
@@ -183,8 +185,8 @@ def _has_decimal_commas(column: "pl.Series", reading: Reading, places: Places) -
     if reading.decimal is None and column.filter(commas).str.contains(GROUPED).all():
         raise InvalidInputError(
             f"{places.cell(row, column.name)}: {column[row]!r} can be {column[row].replace(',', '.')} or "
-            f"{column[row].replace(',', '')}. {remedy(decimal=',')} reads decimal commas; otherwise write numbers "
-            "without separators of thousands."
+            f"{column[row].replace(',', '')}. {wording.reading(decimal=',')} reads decimal commas; otherwise "
+            "write numbers without separators of thousands."
         )
     return True
 
@@ -204,10 +206,10 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
         row = int(column.is_not_null().arg_max() or 0)
         raise InvalidInputError(
             f"{places.cell(row, column.name)}: {column[row][:40]!r} looks like a date or a time. Write dates as "
-            f"2024-12-31 or 2024-12-31T18:00; {remedy(types={column.name: 'text'})} reads texts."
+            f"2024-12-31 or 2024-12-31T18:00; {wording.reading(types={column.name: 'text'})} reads texts."
         )
     if kind == "number" or present.str.contains(NUMBER_LIKE).sum() * 2 >= len(present):
-        as_texts = remedy(types={column.name: "text"})
+        as_texts = wording.reading(types={column.name: "text"})
         advice = " Correct it, or leave the cell empty if the value is missing"
         numbers = column.cast(pl.Float64, strict=False)
         numbers = numbers.set(~numbers.is_finite().fill_null(True), None)

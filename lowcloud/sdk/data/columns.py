@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lowcloud.sdk import storage
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data.labels import PROBABILITY, Label
 from lowcloud.sdk.data.reading import format_names
@@ -88,8 +88,8 @@ def load(cloud: Cloud, url: str) -> Columns:
         found = json.loads(storage.download(cloud, url))
     except RefusedError as refusal:
         raise InvalidInputError(
-            f"The columns that the model was trained on cannot be read from {url} ({refusal}). endpoint.invoke works "
-            "without them."
+            f"The columns that the model was trained on cannot be read from {url} ({refusal}). "
+            f"{wording.either('endpoint.invoke', 'InvokeEndpoint')} works without them."
         ) from None
     stored: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in found.items()}
     return Columns(**stored)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lowcloud.schemas.expressions import Call, ColumnReference, format_expression
 from lowcloud.schemas.tables import distinct_names
 from lowcloud.schemas.transform import FORMAT, VERSION
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.labels import Target
-from lowcloud.sdk.data.reading import Places, Reading, format_names, remedy
+from lowcloud.sdk.data.reading import Places, Reading, format_names
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _fit_texts(column: "pl.Series", algorithm: str, places: Places) -> Document:
     levels: list[str | None] = list(column.drop_nulls().unique().sort())
     if len(levels) > MOST_LEVELS or (len(levels) > FEW_LEVELS and len(levels) * 2 > len(column)):
         are_numbers = column.cast(pl.Float64, strict=False).null_count() == column.null_count()
-        as_numbers = f", or read numbers with {remedy(types={column.name: 'number'})}" if are_numbers else ""
+        as_numbers = f", or read numbers with {wording.reading(types={column.name: 'number'})}" if are_numbers else ""
         raise InvalidInputError(
             f"The column {column.name!r} in {places.what} has {len(levels)} different texts in {len(column)} rows "
             f"({format_names(map(str, levels[:3]))} ...): names, identifiers or free text, from which a built-in "

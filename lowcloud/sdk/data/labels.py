@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lowcloud.schemas.tables import BLANKS, EXACT_WHOLE
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
-from lowcloud.sdk.data.reading import Places, format_names, remedy
+from lowcloud.sdk.data.reading import Places, format_names
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def read_target(algorithm: str, parameters: Mapping[str, Any], column: "pl.Serie
     if column.dtype.is_float() and max(map(abs, classes)) >= EXACT_WHOLE:
         raise InvalidInputError(
             f"The target {column.name!r} has labels of {EXACT_WHOLE} and more, which cannot be told apart as "
-            f"floating-point numbers. {remedy(types={column.name: 'text'})} reads texts."
+            f"floating-point numbers. {wording.reading(types={column.name: 'text'})} reads texts."
         )
     if is_number and all(label == int(label) for label in classes):
         classes = tuple(map(int, classes))
@@ -91,7 +92,9 @@ def regression_notes(algorithm: str, parameters: Mapping[str, Any], column: "pl.
     if task.kind or not column.dtype.is_numeric() or set(column.unique().head(3)) != {0, 1}:
         return []
     binary = {"objective": "binary:logistic", "predictor_type": "binary_classifier"}[task.parameter]
-    return [f"The label {column.name!r} is a number: regression; {task.parameter}={binary!r} classifies"]
+    return [
+        f"The label {column.name!r} is a number: regression; {wording.parameter(task.parameter, binary)} classifies"
+    ]
 
 
 def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:

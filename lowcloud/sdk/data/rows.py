@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells, encoding, files, sources, tables, text_tables
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
@@ -109,10 +110,11 @@ def _normalize(rows: Rows) -> Any:
 def _check_rows(rows: Any) -> None:
     """Raise InvalidInputError if there are no rows, or if these are none."""
     if isinstance(rows, str | Path):
+        accepted = wording.either("rows or a local file", "a local file")
         if URL.match(str(rows)):
-            raise InvalidInputError(f"predict takes rows or a local file, not {str(rows)!r}; download it first.")
+            raise InvalidInputError(f"predict takes {accepted}, not {str(rows)!r}; download it first.")
         if not Path(rows).expanduser().exists():
-            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes rows or a local file.")
+            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes {accepted}.")
         return
     try:
         count = 1 if isinstance(rows, Mapping) else len(rows)

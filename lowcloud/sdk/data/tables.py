@@ -7,6 +7,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places
 from lowcloud.sdk.errors import InvalidInputError
@@ -64,8 +65,8 @@ def require_polars() -> None:
     """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
         raise InvalidInputError(
-            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. raw=True sends a file of numbers"
-            " as it is."
+            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. "
+            f"{wording.argument('raw', True)} sends a file of numbers as it is."
         )
 
 

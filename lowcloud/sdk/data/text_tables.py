@@ -11,7 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lowcloud.schemas.tables import BLANKS, DELIMITERS, NUMBER_LIKE, QUOTED
-from lowcloud.sdk.data.reading import Reading, remedy
+from lowcloud.sdk import wording
+from lowcloud.sdk.data.reading import Reading
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _leading_comments(text: str, name: str, reading: Reading, known: Collection[
         if any(one in following and head[count - 1].count(one) == following.count(one) for one in DELIMITERS):
             raise InvalidInputError(
                 f"{name}, line {count} begins with # and can be a comment or the header: {head[count - 1][:60]!r}. "
-                f"{remedy(comment='#')} skips such lines, {remedy(comment='')} reads them."
+                f"{wording.reading(comment='#')} skips such lines, {wording.reading(comment='')} reads them."
             )
         notes.append(f"{name}: {count} comment line{'s' * (count > 1)} at the beginning skipped")
     return count
@@ -119,7 +120,7 @@ def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_t
     if len(seen) > 1:
         raise InvalidInputError(
             f"{name}: its columns can be separated by {' or '.join(map(repr, seen))} ({first[:60]!r}); say which: "
-            f"{remedy(delimiter=seen[-1])}."
+            f"{wording.reading(delimiter=seen[-1])}."
         )
     delimiter = seen[0] if seen else ","
     if delimiter != ",":
@@ -236,7 +237,7 @@ def _to_frame(rows: list[list[str]]) -> "pl.DataFrame":
 
 
 def _width_error(name: str, line: int, cells: int, first_line: int, width: int, text: str) -> InvalidInputError:
-    hint = " It may be a comment: " + remedy(comment="#") + " skips it." if text.startswith("#") else ""
+    hint = " It may be a comment: " + wording.reading(comment="#") + " skips it." if text.startswith("#") else ""
     return InvalidInputError(
         f"{name}, line {line} has {cells} cells, line {first_line} has {width}. Give every line the same number of "
         f"cells; quote a cell that contains the delimiter.{hint}"
@@ -272,7 +273,7 @@ def _is_header(
 
 
 def _either_header() -> str:
-    return f"{remedy(header=True)} or {remedy(header=False)} says which."
+    return f"{wording.reading(header=True)} or {wording.reading(header=False)} says which."
 
 
 def _lines(text: str) -> Iterator[str]:

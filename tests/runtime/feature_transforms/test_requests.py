@@ -114,7 +114,7 @@ REFUSED_JSON = {
     "3": "must look like",
     "[]": "no rows",
     '{"instances": []}': "no rows",
-    '{"instances": {"a": 1}}': "no column 'a'; the columns are age, city",
+    '{"instances": {"a": 1}}': "no column 'a'. The columns are age, city",
     '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
     '[{"city": "Oslo"}]': "Row 1 does not have the column 'age'; a missing value is empty or null",
