@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from lowcloud.cli.endpoints import parse_reading
+from lowcloud.cli.terminal.options import parse_reading
 from tests.support.servers.server import Server
 
 SCRIPT = """\
@@ -88,6 +88,7 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
     assert "long has already ended: Stopped" in server.cli("stop", "long").stdout
+    assert "Model" not in server.cli("describe", "long").stdout
     undeployed = server.cli("deploy", "long", check=False)
     assert undeployed.stderr == "The job long was stopped before it saved a model.\n"
     kept = server.cli("delete", "long", check=False)
@@ -99,16 +100,24 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     [
         (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
         (["train", "fail.py", "data.csv"], "no such luck"),
+        (["train", "xgboost", "named.csv"], "Set --target to the label column"),
+        (
+            ["train", "xgboost", "named.csv", "--target", "lable"],
+            "no column 'lable' in named.csv. Did you mean 'label'?",
+        ),
         (["stop", "nothing"], "There is no job, endpoint or model named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
 def test_an_error_is_a_message_without_a_traceback(server: Server, folder, command, sentence):
     (folder / "fail.py").write_text("raise SystemExit('no such luck')\n")
+    (folder / "named.csv").write_text("a,label\n1,2\n3,4\n")
     done = server.cli(*command, cwd=folder, check=False)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    is_refused = "fail.py" not in command
+    assert not is_refused or "Data and code" not in done.stderr, "nothing is sent"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lowcloud.cli.connection import load_settings
-from lowcloud.cli.terminal import Home, fail, note
+from lowcloud.cli.terminal.connection import load_settings
+from lowcloud.cli.terminal.output import Home, fail, note
 from lowcloud.home import launcher
 
 PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # the command's options are its own

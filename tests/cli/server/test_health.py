@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.cli import health
+from lowcloud.cli.server import health
 from lowcloud.core.control import leader_election
 from lowcloud.engine.local import survivors
 from tests.support.servers.server import Server

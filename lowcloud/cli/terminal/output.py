@@ -45,13 +45,6 @@ def fail(message: str, code: int = 1) -> typer.Exit:
     return typer.Exit(code)
 
 
-def no_such(name: str, *nouns: str) -> typer.Exit:
-    """Print that nothing has this name, neither a "job", nor what else is given, and return as `fail` does."""
-    alternatives = " or ".join(filter(None, [", ".join(nouns[:-1]), nouns[-1]]))
-    lists = ", ".join(f"{noun}s" for noun in nouns)
-    return fail(f"There is no {alternatives} named {name!r}; lists: lowcloud {lists}.")
-
-
 def of_home(command: str, home: Path | None) -> str:
     """Return a command as the user must type it: with --home if this command was given it."""
     return f"{command} --home {home}" if home else command

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowcloud.cli.terminal import of_home, output, print_fact
+from lowcloud.cli.terminal.output import of_home, output, print_fact
 from lowcloud.client.json_client import JsonClient, NoAnswerError, RequestRefusedError, send
 from lowcloud.home.settings import Settings
 
@@ -14,29 +14,24 @@ HEALTH_TIMEOUT_SECONDS = 10.0
 
 
 def print_ready(endpoint: str, settings: Settings) -> None:
-    """Print what `up` says: the level of isolation, and more only where programs are not isolated or cannot start."""
+    """Print what `up` says."""
     output.print(f"Lowcloud is ready at {endpoint}")
     try:
         cloud = JsonClient(endpoint, settings.region, settings.root_key).call("lowcloud", "DescribeCloud")
     except (RequestRefusedError, NoAnswerError) as error:
         print_fact("Not ready", str(error))
         return
-    level = cloud["Isolation"].get("Level")
-    if level and level != "none":
-        print_fact("Isolation", level)
-        _print_faults(endpoint)
-    else:
-        print_health(endpoint, settings, cloud)
+    print_health(endpoint, settings, cloud)
 
 
 def print_health(endpoint: str, settings: Settings, cloud: Mapping[str, Any]) -> None:
-    """Print how programs are isolated, which server runs them, and why the server is not ready, if it is not.
+    """Print the level of isolation, which server runs programs, and why this one is not ready, if it is not.
 
     `cloud` is the answer of DescribeCloud.
     """
     isolation = cloud.get("Isolation", {})
-    found = f"{isolation['Level']}: {isolation['Description']}" if "Level" in isolation else isolation.get("WaitsFor")
-    print_fact("Isolation", found or "not known yet")
+    level = isolation.get("Level") or isolation.get("WaitsFor") or "not known yet"
+    print_fact("Isolation", f"none: {isolation['Description']}" if level == "none" else level)
     if cloud.get("Leader", str(settings.home)) != str(settings.home):
         print_fact("Leader", f"the server of {cloud['Leader']}, another one of this store, runs jobs and endpoints")
     _print_faults(endpoint)

@@ -7,24 +7,27 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.connection import connect
-from lowcloud.cli.lists import AsJson, print_list
-from lowcloud.cli.terminal import Home, fail, output, say
+from lowcloud.cli.terminal.connection import connect
+from lowcloud.cli.terminal.lists import AsJson, print_list
+from lowcloud.cli.terminal.output import Home, fail, output, say
+from lowcloud.cli.terminal.parser import Command, Group
 
-app = typer.Typer(no_args_is_help=True, help="Register what container image names mean in this cloud.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Register what container image names mean in this cloud.")
 
 NAME_LIMIT = 255
 Name = Annotated[str, typer.Argument(help="An image URI, or its repository with or without a tag.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     name: Name,
-    python: Annotated[Path | None, typer.Option(help="A virtual environment whose Python runs scripts.")] = None,
-    requirements: Annotated[
-        Path | None, typer.Option(help="A requirements file, installed when the image is first used.")
+    python: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A virtual environment whose Python runs scripts.")
     ] = None,
-    command: Annotated[str | None, typer.Option(help="A command to run as the program.")] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A requirements file, installed when the image is first used.")
+    ] = None,
+    command: Annotated[str | None, typer.Option(metavar="COMMAND", help="A command to run as the program.")] = None,
     container: Annotated[bool, typer.Option("--container", help="Run the image with docker or podman.")] = False,
     home: Home = None,
 ) -> None:
@@ -43,7 +46,7 @@ def add(
         output.print("The command can access the system's programs and /opt/ml, but not your home folder or /tmp.")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_images(as_json: AsJson = False, home: Home = None) -> None:
     """List the registered images."""
     found = connect(home).call("lowcloud", "ListImages")["Images"]
@@ -52,7 +55,7 @@ def list_images(as_json: AsJson = False, home: Home = None) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(name: Name, home: Home = None) -> None:
     """Remove the registration of an image."""
     _check_name(name)

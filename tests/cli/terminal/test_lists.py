@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lowcloud.cli import endpoints
+from lowcloud.cli.serving import endpoints
 from lowcloud.client.json_client import JsonClient
 from lowcloud.home import settings
 from tests.support.servers.server import Server
@@ -68,8 +68,11 @@ def test_a_pipe_gets_whole_values_separated_by_tabs(cloud):
 def test_a_terminal_gets_aligned_columns_without_cut_names(cloud):
     lines = in_terminal(cloud, "jobs").splitlines()
     assert "\t" not in "".join(lines)
-    assert lines[1].split()[:3] == [name_of(COUNT - 1), "training", "Completed"]
-    assert lines[0].index("Kind") == lines[1].index("training")
+    assert lines[2].split() == [name_of(COUNT - 1), "training"]
+    assert lines[0].index("Kind") == lines[2].index("training")
+    assert lines[3].split()[0] == "Completed"
+    assert lines[1].index("Status") == lines[3].index("Completed")
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_list_says_if_there_is_more_and_all_lists_it(cloud):
@@ -222,6 +225,8 @@ def test_bad_names_get_plain_sentences(cloud, tmp_path):
         (["predict", "nothing", "data.csv"], "There is no endpoint 'nothing'"),
         (["image", "remove", ""], "'' is not an image name"),
         (["deploy", "nothing"], "There is no training job 'nothing'"),
+        (["deploy", f"{name_of(0)}y"], f"Did you mean '{name_of(0)}'?"),
+        (["describe", f"{name_of(0)}y"], f"Did you mean '{name_of(0)}'?"),
     ):
         done = cloud.cli(*command, check=False, cwd=tmp_path)
         assert done.returncode == 1

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli import endpoints
-from lowcloud.cli.connection import connect, connect_s3
-from lowcloud.cli.lists import (
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.terminal.connection import connect, connect_s3
+from lowcloud.cli.terminal.lists import (
     ROWS_SHOWN,
     All,
     AsJson,
@@ -19,7 +19,7 @@ from lowcloud.cli.lists import (
     to_size,
     to_time,
 )
-from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, say
+from lowcloud.cli.terminal.output import Home, Yes, confirm, fail, note, say
 from lowcloud.client.json_client import JsonClient
 from lowcloud.client.messages import format_bytes
 
@@ -42,7 +42,7 @@ class _Place:
 
 def data(
     place: Annotated[
-        str | None, typer.Argument(metavar="[s3://BUCKET/PREFIX]", help="What to list; the buckets by default.")
+        str | None, typer.Argument(metavar="s3://BUCKET/PREFIX", help="What to list; the buckets by default.")
     ] = None,
     number: Number = ROWS_SHOWN,
     every: All = False,
@@ -65,7 +65,7 @@ def data(
 
 def rm(
     places: Annotated[
-        list[str], typer.Argument(metavar="s3://BUCKET/PREFIX...", help="Objects, or prefixes that end in a slash.")
+        list[str], typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects, or prefixes that end in a slash.")
     ],
     yes: Yes = False,
     home: Home = None,

@@ -8,20 +8,24 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
-from lowcloud.cli import health
-from lowcloud.cli.connection import NOT_RUNNING_EXIT_CODE, load_settings
-from lowcloud.cli.endpoints import list_endpoints
-from lowcloud.cli.terminal import Home, errors, fail, note, of_home, output, print_fact
+from lowcloud.cli.server import health
+from lowcloud.cli.serving.endpoints import list_endpoints
+from lowcloud.cli.terminal.connection import NOT_RUNNING_EXIT_CODE, load_settings
+from lowcloud.cli.terminal.output import Home, errors, fail, note, of_home, output, print_fact, say
 from lowcloud.client.json_client import JsonClient
+from lowcloud.client.messages import format_bytes
 from lowcloud.home import launcher, server_log, server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.launcher import DEFAULT_WORKERS
 from lowcloud.home.server_log import LogLevel
+from lowcloud.home.server_process import RunningServer
 from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE, Settings
 
+ENDPOINTS_SHOWN = 3
 JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,10 +48,12 @@ class IsolationChoice(StrEnum):
 
 
 def up(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
+    context: typer.Context,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[
         int | None,
         typer.Option(
+            metavar="PORT",
             help="Port to listen on; 0 selects a free one.",
             min=0,
             max=65535,
@@ -57,6 +63,7 @@ def up(
     workers: Annotated[
         int,
         typer.Option(
+            metavar="N",
             help="Number of processes that serve requests; each uses at most one core.",
             min=1,
             show_default="2, on one core 1",
@@ -69,23 +76,30 @@ def up(
     database: Annotated[
         str | None,
         typer.Option(
+            metavar="URL",
             help="Store rows in PostgreSQL: postgresql://USER@HOST/NAME. The home saves it without the password.",
             show_default="$LOWCLOUD_DATABASE or an SQLite file in the home",
         ),
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Share the store of another home, whose database must be PostgreSQL."),
+        typer.Option(metavar="FOLDER", help="Share the store of another home, whose database must be PostgreSQL."),
     ] = None,
     isolation: Annotated[
         IsolationChoice | None,
         typer.Option(
-            help="Run programs at this isolation level from now on, even if it is weaker than before.",
+            metavar="LEVEL",
+            help="Run programs at this isolation level from now on, even if it is weaker than before: "
+            f"{', '.join(IsolationChoice)}.",
             show_default="the strongest that works, never weaker than before",
         ),
     ] = None,
     log_level: Annotated[
-        LogLevel, typer.Option(help="How much to log; `debug` adds a line for each request.")
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            help=f"How much to log: {', '.join(LogLevel)}; `debug` adds a line for each request.",
+        ),
     ] = LogLevel.INFO,
 ) -> None:
     """Start the server."""
@@ -93,16 +107,50 @@ def up(
     if isolation and settings.store:
         raise fail(f"The isolation level is that of the store: give --isolation to the server of {settings.store}.")
     if running := server_process.find_running(settings.home):
-        output.print(f"Lowcloud is already running at {running.endpoint}; the options given have no effect")
+        say(_describe_running(running, _typed(context), home))
         return
-    if host not in LOOPBACK:
-        errors.print(OPEN_TO_OTHERS.format(host=host), style="yellow", markup=False)
     if port is None:
         settings = _with_free_port(settings)
     if detach:
         _start(settings, workers, log_level)
     else:
         _serve(settings, workers, log_level)
+
+
+def _typed(context: typer.Context) -> dict[str, str]:
+    """Return the options that were typed, without those that only say where and how to start."""
+    source = context.get_parameter_source
+    typed = {name for name in context.params if getattr(source(name), "name", "") == "COMMANDLINE"}
+    return {name: str(context.params[name]) for name in context.params if name in typed - {"home", "detach"}}
+
+
+def _describe_running(running: RunningServer, given: Mapping[str, str], home: Path | None) -> str:
+    """Return that a server runs, which of the given options are not its own, and how to apply them."""
+    saved = load_settings(home)
+    own = {
+        **running.options,
+        "port": str(urlsplit(running.endpoint).port),
+        "store": str(saved.store or ""),
+        "database": home_settings.without_password(saved.database or ""),
+    }
+    wanted = {**given, "database": home_settings.without_password(given.get("database", ""))}
+    if wanted.get("port") == "0":  # any
+        del wanted["port"]
+    others = [name for name, value in wanted.items() if value and value != own.get(name)]
+    if not others:
+        return f"Lowcloud is already running at {running.endpoint}"
+    names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+    down, up_again = of_home("lowcloud down", home), of_home("lowcloud up", home)
+    return (
+        f"Lowcloud is already running at {running.endpoint}, with another value of {names}. To apply yours, stop it "
+        f"with `{down}`, then start it with `{up_again}` and these options."
+    )
+
+
+def _print_ready(endpoint: str, settings: Settings) -> None:
+    health.print_ready(endpoint, settings)
+    if settings.host not in LOOPBACK:
+        errors.print(OPEN_TO_OTHERS.format(host=settings.host), style="yellow", markup=False)
 
 
 def _with_free_port(settings: Settings) -> Settings:
@@ -116,7 +164,7 @@ def _with_free_port(settings: Settings) -> Settings:
 def _start(settings: Settings, workers: int, log_level: LogLevel) -> None:
     """Start a server in the background."""
     try:
-        health.print_ready(launcher.start(settings, workers, log_level, note), settings)
+        _print_ready(launcher.start(settings, workers, log_level, note), settings)
     except launcher.CannotStartError as error:
         raise fail(str(error)) from error
 
@@ -135,7 +183,13 @@ def _serve_home(settings: Settings, workers: int, log_level: LogLevel) -> None:
 
     server_log.configure(settings.home, log_level)
     try:
-        server.serve(settings, workers, lambda running: health.print_ready(running.endpoint, settings))
+        options = {
+            "host": settings.host,
+            "workers": str(workers),
+            "log_level": log_level,
+            "isolation": settings.isolation or "",
+        }
+        server.serve(settings, workers, lambda running: _print_ready(running.endpoint, settings), options)
     except server_process.AlreadyRunningError as error:
         raise fail(f"Another server is starting on {settings.home}.") from error
     except server_process.CannotListenError as error:
@@ -187,8 +241,15 @@ def status(home: Home = None) -> None:
     waiting = sum("WaitingFor" in job for job in jobs)
     count = f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress"
     print_fact("Jobs", f"{count}, {waiting} of them waiting" if waiting else count)
-    names = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client))
-    print_fact("Endpoints", names or "none")
+    print_fact("Endpoints", _first_endpoints(client, home))
+
+
+def _first_endpoints(client: JsonClient, home: Path | None) -> str:
+    """Return the newest endpoints, and how many more there are."""
+    names = [f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client)]
+    shown = ", ".join(names[:ENDPOINTS_SHOWN])
+    more = len(names) - ENDPOINTS_SHOWN
+    return f"{shown} and {more} more: {of_home('lowcloud endpoints', home)}" if more > 0 else shown or "none"
 
 
 def _work_folder(home: Path) -> Path:
@@ -204,4 +265,4 @@ def _describe_scrub(last: Mapping[str, Any] | None) -> str:
         return "none completed yet"
     ended = datetime.fromtimestamp(last["EndTime"]).strftime("%Y-%m-%d %H:%M:%S")
     found = f"{last['Findings']} problems found; run `lowcloud check`" if last["Findings"] else "no problems found"
-    return f"{ended}, {last['Versions']} object versions, {last['Bytes']} bytes: {found}"
+    return f"{ended}, {last['Versions']} object versions, {format_bytes(last['Bytes'])}: {found}"

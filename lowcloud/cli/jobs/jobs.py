@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli import endpoints
-from lowcloud.cli.connection import connect
-from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
-from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.terminal.connection import connect
+from lowcloud.cli.terminal.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
+from lowcloud.cli.terminal.names import no_such
+from lowcloud.cli.terminal.output import Home, fail, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5
@@ -119,7 +120,7 @@ def require_job(client: JsonClient, name: str) -> Mapping[str, Any]:
     """Return the newest job of this name. Ends the command if there is none."""
     job = find_job(client, name)
     if job is None:
-        raise no_such(name, "job")
+        raise no_such(client, name, "job")
     return job
 
 
@@ -156,7 +157,7 @@ def _log_filter(client: JsonClient, name: str, is_endpoint: bool) -> dict[str, s
     is_logged = any(one["logGroupName"] == group for one in groups)  # the log outlives the endpoint
     if is_logged or endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
         return {"logGroupName": group}
-    raise no_such(name, "job", "endpoint")
+    raise no_such(client, name, "job", "endpoint")
 
 
 class _Log:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.cli.terminal import fail, of_home
+from lowcloud.cli.terminal.output import fail, of_home
 from lowcloud.client.json_client import JsonClient
 from lowcloud.home import server_process
 from lowcloud.home import settings as home_settings

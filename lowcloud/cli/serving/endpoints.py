@@ -9,24 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.connection import connect, connect_sdk
-from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
-from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
+from lowcloud.cli.terminal.connection import connect, connect_sdk
+from lowcloud.cli.terminal.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
+from lowcloud.cli.terminal.names import no_such
+from lowcloud.cli.terminal.options import ReadingOptions, parse_reading
+from lowcloud.cli.terminal.output import Home, fail, note, of_home, say
+from lowcloud.cli.terminal.sdk_errors import errors_as_messages
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 from lowcloud.client.messages import names_nothing
 
 ITEMS_PER_PAGE = 100
-WRONG_USAGE_EXIT_CODE = 2  # as the parser of the command line has it
 
-ReadingOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reading",
-        metavar="NAME=VALUE",
-        help="How tables are read where that cannot be seen: 'delimiter=;', types=COLUMN=text ...; can be repeated.",
-    ),
-]
 EndpointName = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
 
 
@@ -82,7 +75,7 @@ def deploy(
 
 def predict(
     name: EndpointName,
-    rows: Annotated[Path, typer.Argument(help="File of features: CSV, TSV, JSON or Parquet, also with .gz.")],
+    rows: Annotated[str, typer.Argument(help="File of features: CSV, TSV, JSON or Parquet, also with .gz.")],
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Print the probability of each class instead of the label.")
     ] = False,
@@ -96,7 +89,7 @@ def predict(
         connect_sdk(home)
         endpoint = sdk.endpoint(name, home=home)
         options = parse_reading(reading)
-        predictions = endpoint.predict(str(rows), probabilities=probabilities, reading=options)
+        predictions = endpoint.predict(rows, probabilities=probabilities, reading=options)
     if probabilities:
         classes = {str(label): [f"{value:.6g}" for value in predictions[label]] for label in predictions.columns}
         print_rows([tuple(classes), *zip(*classes.values(), strict=True)])
@@ -129,7 +122,7 @@ def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
     if not describe(client, "DescribeEndpoint", EndpointName=name):
         for job in client.call("lowcloud", "ListJobs", JobName=name)["Jobs"]:
             raise fail(f"{name} is a {job['JobKind']}; jobs are kept. No endpoint or model has this name.")
-        raise no_such(name, "job", "endpoint", "model")
+        raise no_such(client, name, "job", "endpoint", "model")
     with errors_as_messages():
         sdk.endpoint(name, home=home).delete()
     say(f"The endpoint {name} is deleted; the model artifact is kept")
@@ -195,32 +188,3 @@ def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, An
         if names_nothing(refusal.code, str(refusal)):
             return None
         raise
-
-
-def parse_pairs(option: str, given: list[str] | None, form: str = "NAME=VALUE") -> dict[str, str]:
-    """Return the values of an option that is given in this form, perhaps several times."""
-    pairs = [text.partition("=") for text in given or ()]
-    invalid = next((name for name, separator, _ in pairs if not separator or not name), None)
-    if invalid is not None:
-        raise fail(f"{option} {invalid!r} must have the form {form}.", WRONG_USAGE_EXIT_CODE)
-    return {name: value for name, _, value in pairs}
-
-
-def parse_value(text: str) -> Any:
-    """Return the value that the text is in JSON (a number, true, a list ...), otherwise the text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def parse_reading(given: list[str] | None) -> dict[str, Any] | None:
-    """Return how tables are to be read, None if nothing is said about it."""
-    columns = [text.removeprefix("types=") for text in given or () if text.startswith("types=")]
-    others = [text for text in given or () if not text.startswith("types=")]
-    options = {name: parse_value(value) for name, value in parse_pairs("--reading", others).items()}
-    types: dict[str, Any] = {}
-    for text in columns:
-        found = parse_value(text)
-        types |= found if isinstance(found, dict) else parse_pairs("--reading types=", [text], "types=COLUMN=TYPE")
-    return {**options, **({"types": types} if types else {})} or None

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.terminal import note, output, say
+from lowcloud.cli.terminal.output import note, output, say
 from lowcloud.client.messages import format_bytes
 
 ROWS_SHOWN = 25
+GAP = "  "
+INDENT = "    "
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[int, typer.Option("--number", "-n", metavar="N", help="How many to list.", min=1)]
@@ -48,15 +50,35 @@ def print_list(
 
 
 def print_rows(rows: list[tuple[str, ...]]) -> None:
-    """Print rows of cells, the first of which are titles. No cell is cut: names are copied from here."""
+    """Print rows of cells, the first of which are titles. No cell is cut: names are copied from here.
+
+    In a terminal, columns that do not fit beside the others are in further, indented lines.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(" ".join(cell.split()) for cell in row))
         return
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = _lines(widths, output.width)
     for number, row in enumerate(rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        output.print(line, style="bold" if number == 0 else None, markup=False)
+        for line in lines:
+            text = GAP.join(row[column].ljust(widths[column]) for column in line).rstrip()
+            if text:
+                indent = "" if line is lines[0] else INDENT
+                output.print(f"{indent}{text}", style="bold" if number == 0 else None, markup=False)
+
+
+def _lines(widths: list[int], width: int) -> list[list[int]]:
+    """Return the columns that are in each line of a row, as many as fit."""
+    lines: list[list[int]] = [[]]
+    used = 0
+    for column, needed in enumerate(widths):
+        if lines[-1] and used + len(GAP) + needed > width:
+            lines.append([])
+            used = len(INDENT)
+        used += needed + (len(GAP) if lines[-1] else 0)
+        lines[-1].append(column)
+    return lines
 
 
 def items_of(pages: Iterable[Item], member: str) -> Iterator[Item]:

@@ -1,23 +1,20 @@
 """`lowcloud train`: the Python SDK's train() from the shell."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lowcloud.cli.endpoints import (
-    WRONG_USAGE_EXIT_CODE,
-    ReadingOptions,
-    parse_pairs,
-    parse_reading,
-    parse_value,
-    print_deployed,
-)
-from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, of_home, say
+from lowcloud.cli.serving.endpoints import print_deployed
+from lowcloud.cli.terminal.options import WRONG_USAGE_EXIT_CODE, ReadingOptions, parse_pairs, parse_reading, parse_value
+from lowcloud.cli.terminal.output import Home, Yes, confirm, fail, note, of_home, say
+from lowcloud.cli.terminal.sdk_errors import errors_as_messages
 
 if TYPE_CHECKING:
-    from lowcloud.sdk.data.sources import Size, Source
+    from lowcloud.sdk.data.channels import Data, Source
+    from lowcloud.sdk.jobs import Job
+    from lowcloud.sdk.planned_jobs import DataOptions, JobOptions
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A hyperparameter; can be repeated.")
@@ -70,25 +67,17 @@ def train(
     home: Home = None,
 ) -> None:
     """Train a model on data with parameters. Starts the server if it is not running."""
-    from lowcloud import sdk
-
     if deploy and not wait:
         raise fail("--deploy waits for the job, so it cannot be combined with --detach.", WRONG_USAGE_EXIT_CODE)
     with errors_as_messages():
+        from lowcloud.sdk.planned_jobs import DataOptions, JobOptions
+
         inputs = {"train": data, **parse_pairs("--channel", channel, "CHANNEL=DATA")} if channel else data
+        parameters = {key: parse_value(text) for key, text in parse_pairs("--parameter", parameter).items()}
         held_out = _parse_validation(validation)
-        _agree_to_send(sdk.measure(model, inputs, held_out), yes)
-        job = sdk.train(
-            model,
-            inputs,
-            {key: parse_value(text) for key, text in parse_pairs("--parameter", parameter).items()},
-            target=target,
-            validation=held_out,
-            reading=parse_reading(reading),
-            raw=raw,
-            allow_large=True,
+        data_options = DataOptions(target, held_out, parse_reading(reading), raw, allow_large=True)
+        job_options = JobOptions(
             name=name,
-            wait=wait,
             instance_type=instance_type,
             instances=instances,
             image=image,
@@ -96,24 +85,39 @@ def train(
             metrics=parse_pairs("--metric", metric, "NAME=REGEX"),
             tags=parse_pairs("--tag", tag, "KEY=VALUE"),
             experiment=experiment,
-            home=home,
         )
-        if wait:
-            say(repr(job))
-        else:
+        job = _start(model, inputs, parameters, data_options, job_options, home, is_confirmed=yes)
+        if not wait:
             say(f"{job.name} has started; follow it with: {of_home(f'lowcloud logs --follow {job.name}', home)}")
+            return
+        say(repr(job.wait()))
         if deploy:
             print_deployed(job.deploy().name, home)
 
 
-def _agree_to_send(size: "Size", is_confirmed: bool) -> None:
-    """Say what the job needs of this machine's files, and ask if that is much."""
+def _start(
+    model: str,
+    inputs: "Data",
+    parameters: Mapping[str, Any],
+    data_options: "DataOptions",
+    job_options: "JobOptions",
+    home: Path | None,
+    *,
+    is_confirmed: bool,
+) -> "Job":
+    """Start a job, after asking if much is to be sent, and saying what is sent once nothing is to be refused."""
     from lowcloud.sdk.data import sources
+    from lowcloud.sdk.data.reading import say as say_notes
+    from lowcloud.sdk.planned_jobs import measure, plan
 
+    size = measure(model, inputs, data_options.validation)
+    if size.files > sources.MOST_FILES or size.bytes > sources.MOST_BYTES:  # before it is read
+        confirm(f"Send {size}?", is_confirmed)
+    planned = plan(model, inputs, parameters, data_options, job_options, home)
     if size.files:
         note(f"Data and code: {size}")
-    if size.files > sources.MOST_FILES or size.bytes > sources.MOST_BYTES:
-        confirm(f"Send {size}?", is_confirmed)
+    say_notes(planned.notes)
+    return planned.start()
 
 
 def _parse_validation(text: str | None) -> "Source | float | None":
