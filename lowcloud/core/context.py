@@ -44,6 +44,10 @@ class WakeSignal:
             subscriber()
 
 
+class NotCachedError(Exception):
+    """The cache does not have a value that is fresh."""
+
+
 class ReadCache:
     """Caches what was read until the next wake signal, or for CACHE_SECONDS (another server may change it)."""
 
@@ -62,6 +66,13 @@ class ReadCache:
         if generation == self._generation:  # otherwise it may have been read just before the change
             self._cached[key] = (now, fresh)
         return fresh
+
+    def known(self, key: object, _read: Callable[[], T], max_age_seconds: float = CACHE_SECONDS) -> T:
+        """Do what `get` does without reading. Raises NotCachedError."""
+        read_at, value = self._cached.get(key, (float("-inf"), None))
+        if time.monotonic() - read_at >= max_age_seconds:
+            raise NotCachedError
+        return cast(T, value)
 
     def clear(self) -> None:
         """Discard all cached values: something has changed."""
