@@ -22,7 +22,7 @@ from lowcloud.core.policies import documents
 REQUESTED = {"Description": "description", "MaxSessionDuration": "max_session_seconds"}
 
 
-@operation("iam", "CreateRole", refused=("MaxSigninSessionDuration", "SourceRoleTemplate"))
+@operation("iam", "CreateRole", refused=("MaxSigninSessionDuration",))
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
     documents.parse(request["AssumeRolePolicyDocument"], documents.TRUST)
     role = roles.create(
@@ -48,7 +48,7 @@ def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
     return entity_page(context, ROLE, "Roles", request, describe_role)
 
 
-@operation("iam", "UpdateRole", refused=("MaxSigninSessionDuration",))
+@operation("iam", "UpdateRole", refused=("MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"))
 def update_role(context: Context, caller: Caller, request: Request) -> Answer:
     _change(context, request)
     return {}

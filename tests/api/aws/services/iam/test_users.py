@@ -73,7 +73,8 @@ def test_a_user_with_anything_left_is_not_deleted(server, iam, new_name, code_of
         remove()
     iam.delete_user(UserName=name)
     assert code_of(iam.get_user, UserName=name) == "NoSuchEntity"
-    assert error_of(signed_by(server, key, "sts").get_caller_identity) == "InvalidClientTokenId"
+    sts = signed_by(server, key, "sts")
+    wait_for(lambda: error_of(sts.get_caller_identity) == "InvalidClientTokenId")
 
 
 def test_a_user_has_two_keys_at_most_and_an_inactive_one_signs_nothing(server, iam, new_name, code_of):
@@ -88,7 +89,8 @@ def test_a_user_has_two_keys_at_most_and_an_inactive_one_signs_nothing(server, i
     assert "SecretAccessKey" not in iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]
     iam.update_access_key(UserName=name, AccessKeyId=key["AccessKeyId"], Status="Inactive")
     wait_for(lambda: error_of(sts.get_caller_identity) == "InvalidClientTokenId")
-    assert error_of(signed_by(server, session, "sts").get_caller_identity) == "InvalidClientTokenId"
+    of_session = signed_by(server, session, "sts")
+    wait_for(lambda: error_of(of_session.get_caller_identity) == "InvalidClientTokenId")
     iam.update_access_key(UserName=name, AccessKeyId=key["AccessKeyId"], Status="Active")
     wait_for(lambda: error_of(sts.get_caller_identity) == "")
     assert code_of(iam.delete_access_key, UserName=name, AccessKeyId="AKIA0000000000000000") == "NoSuchEntity"
