@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train
+from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train, users
 from lowcloud.cli.terminal import fail, output
 from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
 
@@ -27,6 +27,7 @@ for panel, commands in PANELS.items():
         settings = {**HELP_OPTIONS, **(run.PASS_THROUGH if command is run.run else {})}
         app.command(rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(images.app, name="image", rich_help_panel="Programs", context_settings=HELP_OPTIONS)
+app.add_typer(users.app, name="users", rich_help_panel="Access", context_settings=HELP_OPTIONS)
 
 
 def main() -> None:

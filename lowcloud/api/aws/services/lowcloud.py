@@ -15,11 +15,14 @@ from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control import leader_election, periodic_tasks
-from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
+from lowcloud.core.errors import ForbiddenError, InvalidError, InvalidPageTokenError, NotFoundError
+from lowcloud.core.identity import sessions
 from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.users import USER
 from lowcloud.core.jobs import jobs, programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.policies.requests import PrincipalKind
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import IMAGE, Image
 from lowcloud.core.scheduling import capacity as capacities
@@ -27,6 +30,7 @@ from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.core.serving import endpoint_credentials
 
 JOBS_PER_PAGE = 25
+USER_SESSION_SECONDS = 12 * 3600
 SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
 
 
@@ -51,6 +55,21 @@ class LowcloudFrontHook(SignedRequests):
             "Expiration": datetime.fromtimestamp(session.expires_at or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return HttpResponse(200, {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+@operation("lowcloud", "CreateUserSession")
+def create_user_session(context: Context, caller: Caller, request: Request) -> Answer:
+    """For the root alone, who could as well create a key of the user."""
+    if not caller.is_root:
+        raise ForbiddenError("Only the root of the account may act as a user.")
+    user = resources.find(context, USER, request["UserName"])
+    as_user = Caller(user.account, kind=PrincipalKind.USER, name=user.name, path=user.path, unique_id=user.id)
+    session = sessions.issue(context, as_user, USER_SESSION_SECONDS)
+    return {
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.session_token,
+    }
 
 
 @operation("lowcloud", "AddImage")
