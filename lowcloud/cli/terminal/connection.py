@@ -51,10 +51,15 @@ def connect(home: Path | None) -> JsonClient:
 
 def connect_s3(home: Path | None) -> Any:
     """Return an S3 client of a running server. Ends the command if none is running."""
+    return connect_aws(home, "s3")
+
+
+def connect_aws(home: Path | None, service: str) -> Any:
+    """Return a client of a service of a running server. Ends the command if none is running."""
     from lowcloud.client import aws_clients  # loads botocore, which takes half a second
 
     settings, endpoint = find(home)
-    return aws_clients.make_client(settings, endpoint, "s3")
+    return aws_clients.make_client(settings, endpoint, service)
 
 
 def connect_sdk(home: Path | None) -> "Cloud":
