@@ -1,4 +1,4 @@
-"""The command line: `lowcloud`, one module for each group of commands."""
+"""The command line: `lowcloud`, one package for each subject; no command loads what only another one needs."""
 
 
 def main() -> None:

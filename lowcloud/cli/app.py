@@ -6,9 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train
-from lowcloud.cli.terminal import fail, output
+from lowcloud.cli import describe, maintenance
+from lowcloud.cli.identity import users
+from lowcloud.cli.jobs import jobs, train
+from lowcloud.cli.programs import images, run
+from lowcloud.cli.server import server
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.storage import data
+from lowcloud.cli.terminal.output import fail, output
+from lowcloud.cli.terminal.parser import Command, Group
 from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
+from lowcloud.home.settings import NoHomeError
 
 PANELS = {
     "Server": (server.up, server.down, server.status),
@@ -20,20 +28,21 @@ PANELS = {
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
+    cls=Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
 )
 for panel, commands in PANELS.items():
     for command in commands:
         settings = {**HELP_OPTIONS, **(run.PASS_THROUGH if command is run.run else {})}
-        app.command(rich_help_panel=panel, context_settings=settings)(command)
+        app.command(cls=Command, rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(images.app, name="image", rich_help_panel="Programs", context_settings=HELP_OPTIONS)
+app.add_typer(users.app, name="users", rich_help_panel="Access", context_settings=HELP_OPTIONS)
 
 
 def main() -> None:
     """Run `lowcloud`. An error that the cloud returns is printed as a message, without a traceback."""
     try:
         app()
-    except (RequestRefusedError, NoAnswerError) as error:
+    except (RequestRefusedError, NoAnswerError, NoHomeError) as error:
         _end(getattr(error, "code", ""), str(error))
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):  # botocore is loaded only by commands that need it

@@ -1,15 +1,18 @@
 """`lowcloud describe`: what is known of a job, an endpoint or a model."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli import endpoints
-from lowcloud.cli.connection import connect
-from lowcloud.cli.jobs import detail_of, find_job, seconds_of
-from lowcloud.cli.lists import AsJson, to_json, to_time
-from lowcloud.cli.terminal import Home, no_such, output, print_fact
+from lowcloud.cli.jobs.jobs import detail_of, find_job, seconds_of
+from lowcloud.cli.serving import endpoints
+from lowcloud.cli.terminal.connection import connect, connect_sdk
+from lowcloud.cli.terminal.lists import AsJson, to_json, to_time
+from lowcloud.cli.terminal.names import no_such
+from lowcloud.cli.terminal.output import Home, output, print_fact
+from lowcloud.cli.terminal.sdk_errors import errors_as_messages
 from lowcloud.client.json_client import JsonClient
 
 Facts = Mapping[str, Any]
@@ -24,14 +27,14 @@ def describe(
     client = connect(home)
     found = dict(_find(client, name, as_json))
     if not found:
-        raise no_such(name, "job", "endpoint", "model")
+        raise no_such(client, name, "job", "endpoint", "model")
     if as_json:
         print(to_json(found))
         return
     for number, (kind, description) in enumerate(found.items()):
         if number:
             output.print()
-        for label, fact in _FACTS[kind](client, name, description).items():
+        for label, fact in _FACTS[kind](client, name, description, home).items():
             if fact not in ("", None):
                 print_fact(label, str(fact))
 
@@ -59,7 +62,7 @@ def _training_job(client: JsonClient, name: str) -> Facts:
     return job
 
 
-def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
+def _job_facts(client: JsonClient, name: str, description: Facts, home: Path | None) -> Facts:
     job = find_job(client, name) or {}
     parameters = description.get("HyperParameters", {})
     metrics = {one["MetricName"]: f"{one['Value']:.4g}" for one in description.get("FinalMetricDataList", ())}
@@ -72,7 +75,7 @@ def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
         "Instances": f"{job['InstanceCount']} {job['InstanceType']}" if job else "",
         "Note": job.get("InstanceNote"),
         "Failure": job.get("FailureReason"),
-        "Model": description.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "Model": _stored_model(job, description, home),
         "Inputs": ", ".join(_inputs(description)),
         "Objects": ", ".join(description.get("DataUrls", ())),
         "Parameters": _pairs({key: parameters[key] for key in parameters if not key.startswith("sagemaker_")}),
@@ -80,7 +83,7 @@ def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
     }
 
 
-def _endpoint_facts(client: JsonClient, name: str, description: Facts) -> Facts:
+def _endpoint_facts(client: JsonClient, name: str, description: Facts, _home: Path | None) -> Facts:
     variants = [
         f"{one['VariantName']} (instances: {one['CurrentInstanceCount']})"
         for one in description.get("ProductionVariants", ())
@@ -96,7 +99,7 @@ def _endpoint_facts(client: JsonClient, name: str, description: Facts) -> Facts:
     }
 
 
-def _model_facts(_client: JsonClient, name: str, description: Facts) -> Facts:
+def _model_facts(_client: JsonClient, name: str, description: Facts, _home: Path | None) -> Facts:
     container = description["PrimaryContainer"]
     return {
         "Model": name,
@@ -105,6 +108,21 @@ def _model_facts(_client: JsonClient, name: str, description: Facts) -> Facts:
         "Artifact": container.get("ModelDataUrl"),
         "Variables": _pairs(container.get("Environment", {})),
     }
+
+
+def _stored_model(job: Facts, description: Facts, home: Path | None) -> str:
+    """Return where the model of a job is stored; a description names the place whether or not there is one."""
+    url: str = description.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")
+    status = job.get("JobStatus")
+    if not url or status not in ("Completed", "Stopped"):
+        return ""
+    if status == "Completed":
+        return url
+    from lowcloud import sdk
+
+    with errors_as_messages():
+        connect_sdk(home)
+        return url if sdk.job(job["JobName"], home=home).has_model else ""
 
 
 def _inputs(description: Facts) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli.terminal import Home, errors, fail, of_home, output, print_fact
+from lowcloud.cli.terminal.output import Home, errors, fail, of_home, output, print_fact
+from lowcloud.client.messages import format_bytes
 from lowcloud.home import server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.settings import Settings
@@ -43,7 +44,7 @@ def check(
     else:
         rate = tally.bytes / seconds / 1e6
         output.print(
-            f"Checked {tally.versions} object versions and {tally.uploads} uploads, {tally.bytes} bytes, in "
+            f"Checked {tally.versions} object versions and {tally.uploads} uploads, {format_bytes(tally.bytes)}, in "
             f"{seconds:.1f} seconds ({rate:.0f} MB/s): {_count_problems(findings)}"
         )
         if tally.locked:
@@ -90,8 +91,8 @@ def backup(
         backups.finish(folder, keys, finished)
     rows = (folder / database.name).stat().st_size
     output.print(
-        f"{folder} contains the database ({rows} bytes, including small objects) and {copied.blobs} files of larger "
-        f"objects ({copied.bytes} bytes), {copied.new} of them copied now"
+        f"{folder} contains the database ({format_bytes(rows)}, including small objects) and {copied.blobs} files of "
+        f"larger objects ({format_bytes(copied.bytes)}), {copied.new} of them copied now"
     )
     if not with_keys:
         output.print(
@@ -106,7 +107,8 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(help="A folder that `lowcloud backup` has written.")],
     database: Annotated[
-        str | None, typer.Option(help="The URL of an empty PostgreSQL database for the rows; default: a file.")
+        str | None,
+        typer.Option(metavar="URL", help="The URL of an empty PostgreSQL database for the rows; default: a file."),
     ] = None,
     home: Home = None,
 ) -> None:
@@ -190,7 +192,7 @@ def _print_plan(settings: Settings) -> None:
         print_fact("Upgrade", f"{step.version:04} {step.title}")
     if settings.database is None:
         size = size_of_copy(settings.database_file)
-        print_fact("Backup", f"the database is copied first ({size} bytes, in {settings.data})")
+        print_fact("Backup", f"the database is copied first ({format_bytes(size)}, in {settings.data})")
     else:
         print_fact("Backup", "yours to make first, with pg_dump; see docs/migrations.md")
     raise typer.Exit(UPGRADE_PENDING)

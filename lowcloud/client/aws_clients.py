@@ -40,14 +40,21 @@ def add_own_service(session: Any) -> None:
     session.register_component("data_loader", _LOADER)
 
 
-def client_environment_of(settings: Settings, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:
+class NoSuchIdentityError(Exception):
+    """There is no user and no role of a name."""
+
+
+def client_environment_of(
+    settings: Settings, endpoint: str, base: Mapping[str, str], identity: str = EXECUTION_ROLE
+) -> dict[str, str]:
     """Return `base` with the variables that make every AWS client use this cloud and nothing else.
 
-    The user's own AWS variables and files are left out; the credentials are a session of the execution role.
+    The user's own AWS variables and files are left out; the credentials are a session of the identity, a role or user.
+    Raises NoSuchIdentityError.
     """
     client_environment.write_files(settings.home)
     kept = {name: value for name, value in base.items() if not name.startswith(("AWS_", "BOTO"))}
-    keys = _role_keys(settings, endpoint)
+    keys = _keys_of(settings, endpoint, identity)
     configured = client_environment.variables(settings.home, endpoint, settings.region, keys, kept)
     return {**kept, **configured, "LOWCLOUD_HOME": str(settings.home)}
 
@@ -57,9 +64,26 @@ def changed_variables(environment: Mapping[str, str], base: Mapping[str, str]) -
     return {name: value for name, value in environment.items() if base.get(name) != value}
 
 
-def _role_keys(settings: Settings, endpoint: str) -> client_environment.TemporaryKeys:
-    role = f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}"
+def _keys_of(settings: Settings, endpoint: str, identity: str) -> client_environment.TemporaryKeys:
+    """Return temporary keys of the role of a name, or of the user if there is no such role."""
+    role, seconds = f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}", SESSION_SECONDS
+    if identity != EXECUTION_ROLE:
+        iam = make_client(settings, endpoint, "iam")
+        try:
+            found_role = iam.get_role(RoleName=identity)["Role"]
+        except iam.exceptions.NoSuchEntityException:
+            return _user_keys(settings, endpoint, identity)
+        role, seconds = found_role["Arn"], found_role["MaxSessionDuration"]
     sts = make_client(settings, endpoint, "sts")
-    session = sts.assume_role(RoleArn=role, RoleSessionName="lowcloud-run", DurationSeconds=SESSION_SECONDS)
+    session = sts.assume_role(RoleArn=role, RoleSessionName="lowcloud-run", DurationSeconds=seconds)
     found = session["Credentials"]
+    return client_environment.TemporaryKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+
+def _user_keys(settings: Settings, endpoint: str, name: str) -> client_environment.TemporaryKeys:
+    client = make_client(settings, endpoint, "lowcloud")
+    try:
+        found = client.create_user_session(UserName=name)
+    except client.exceptions.ResourceNotFound as error:
+        raise NoSuchIdentityError(f"There is no role or user named {name!r}; users: lowcloud users list.") from error
     return client_environment.TemporaryKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])

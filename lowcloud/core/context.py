@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -46,6 +47,10 @@ class WakeSignal:
             subscriber()
 
 
+class NotCachedError(Exception):
+    """The cache does not have a value that is fresh."""
+
+
 class ReadCache:
     """Caches what was read until the next wake signal, or for CACHE_SECONDS (another server may change it)."""
 
@@ -83,9 +88,8 @@ class AccessCache:
 
     def get(self, key: object, read: Callable[[], T]) -> T:
         """Return the cached value of `key` unless anything has changed since, or else what `read` returns."""
-        found, value = self.peek(key)
-        if found:
-            return cast(T, value)
+        with suppress(NotCachedError):
+            return self.known(key, read)
         generation, now = self._generation.current(), time.monotonic()  # before reading: a change makes it out of date
         fresh = read()
         if len(self._cached) >= CACHED_VALUES:  # requests may ask for any name
@@ -93,11 +97,12 @@ class AccessCache:
         self._cached[key] = (generation, now, fresh)
         return fresh
 
-    def peek(self, key: object) -> tuple[bool, object]:
-        """Return whether a value of `key` is cached, and the value."""
+    def known(self, key: object, _read: Callable[[], T]) -> T:
+        """Return what `get` does if it needs not read. Raises NotCachedError."""
         generation, read_at, value = self._cached.get(key, (b"", 0.0, None))
-        is_current = generation == self._generation.current() and time.monotonic() - read_at < CACHE_SECONDS
-        return is_current, value
+        if generation != self._generation.current() or time.monotonic() - read_at >= CACHE_SECONDS:
+            raise NotCachedError
+        return cast(T, value)
 
     def invalidate(self) -> None:
         """Discard all cached values of all processes. Called after the transaction that changes what decides."""

@@ -35,6 +35,10 @@ class InUseError(CloudError):
     """The resource cannot be changed or deleted, because another resource uses it."""
 
 
+class LimitExceededError(CloudError):
+    """There are as many of these as there may be."""
+
+
 class ForbiddenError(CloudError):
     """The caller is not permitted to do this."""
 

@@ -5,7 +5,8 @@ A subject declares its kinds as constants; `core/kinds.py` registers each once. 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func
@@ -51,6 +52,10 @@ class ResourceKind(Generic[Record]):
         """Return the key of a record's tags, events and associations."""
         return f"{self.prefix}/{name}"
 
+    def in_account(self, account_id: str) -> "ResourceKind[Record]":
+        """Return the kind limited to the records of an account, or itself if its records have no account."""
+        return _limited(self, account_id) if "account" in self.table.c else self
+
     def is_named(self, name: str) -> ColumnElement[bool]:
         """Return the condition that a row is the record of this name."""
         return self.is_one_of([name])
@@ -62,6 +67,11 @@ class ResourceKind(Generic[Record]):
             column, names = func.lower(column), [name.lower() for name in names]
         is_named = column == names[0] if len(names) == 1 else column.in_(names)
         return and_(*self.conditions, is_named) if self.conditions else is_named
+
+
+@lru_cache(1024)
+def _limited(kind: ResourceKind[Record], account_id: str) -> ResourceKind[Record]:
+    return replace(kind, conditions=(*kind.conditions, kind.table.c.account == account_id))
 
 
 # Advances a periodic task by one step. Takes its saved progress; returns the new progress and the seconds to the next

@@ -67,11 +67,11 @@ def create(
 def find(context: Context, kind: ResourceKind[Record], name: str) -> Record:
     """Return the record of this name. Raises NotFoundError."""
     with context.database.read() as connection:
-        return require(connection, kind, name)
+        return require(connection, kind.in_account(context.account_id), name)
 
 
 def require(connection: Connection, kind: ResourceKind[Record], name: str) -> Record:
-    """Return the record of this name, within a transaction. Raises NotFoundError."""
+    """Return the record of this name, within a transaction; the kind is that of one account. Raises NotFoundError."""
     return kind.load(_row(connection, kind, name))
 
 
@@ -84,6 +84,7 @@ def list_page(
     context: Context, kind: ResourceKind[Record], query: Query, where: Sequence[Condition] = ()
 ) -> Page[Record]:
     """Return a page of the records that meet the query and all of `where`. Raises InvalidPageTokenError."""
+    kind = kind.in_account(context.account_id)
     conditions = [*kind.conditions, *where, *_filters(kind, query)]
     order = Order(query.sort_by, query.descending)
     try:
@@ -96,6 +97,7 @@ def list_page(
 
 def change(context: Context, kind: ResourceKind[Record], name: str, values: Mapping[str, Any]) -> Record:
     """Set columns of a record and return it after that. Raises NotFoundError."""
+    kind = kind.in_account(context.account_id)
     with context.database.transaction() as connection:
         require(connection, kind, name)
         save(connection, kind, name, {**values, "modified_at": context.now()})
@@ -118,6 +120,7 @@ def delete(
     `check` gets the record, within the transaction: to refuse, or to delete what belongs to the record.
     Raises NotFoundError and what `check` raises.
     """
+    kind = kind.in_account(context.account_id)
     with context.database.transaction() as connection:
         row = _row(connection, kind, name)
         record = kind.load(row)

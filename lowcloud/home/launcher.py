@@ -21,7 +21,7 @@ LOG_LINES_SHOWN = 5
 
 
 class CannotStartError(Exception):
-    """The server did not start. The message gives the reason, or the log file that has it."""
+    """The server did not start. The message gives the reason, and the log file if it is kept."""
 
 
 Report = Callable[[str], object]  # what a command prints of a start that takes longer
@@ -45,11 +45,14 @@ def start(
 
     Raises CannotStartError; a home that was created for this start is then empty again (see failed_starts).
     """
+    log_path = settings.home / server_log.FILE
     try:
         return _start(settings, workers, log_level, report)
-    except CannotStartError:
+    except CannotStartError as error:
         discard_new(settings)
-        raise
+        if not log_path.exists():
+            raise
+        raise CannotStartError(f"{error}\nThe log is in {log_path}.") from None
 
 
 def discard_new(settings: Settings) -> None:
@@ -92,12 +95,11 @@ def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report
         if running := server_process.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not server_process.is_locked(settings.home):
-            raise CannotStartError(
-                f"The server did not start. The last lines of {log_path}:\n{_last_lines(log_path, log_start)}"
-            )
+            raise CannotStartError(f"The server did not start. It said:\n{_last_lines(log_path, log_start)}")
         time.sleep(POLL_SECONDS)
     last = " after the last step of the upgrade" if reported else ""
-    raise CannotStartError(f"The server was not ready within {timeout_seconds:.0f} seconds{last}; see {log_path}.")
+    said = f" It said:\n{_last_lines(log_path, log_start)}".removesuffix(" It said:\n")
+    raise CannotStartError(f"The server was not ready within {timeout_seconds:.0f} seconds{last}.{said}")
 
 
 def _upgrade_steps(path: Path, start: int) -> list[str]:

@@ -5,9 +5,9 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 RECORD = "server.json"
@@ -22,6 +22,7 @@ class RunningServer:
     endpoint: str
     started_at: float
     python: str = ""  # sys.prefix of the Python installation or environment that it runs in
+    options: Mapping[str, str] = field(default_factory=dict)  # of `lowcloud up`; an earlier version writes none
 
 
 class AlreadyRunningError(Exception):

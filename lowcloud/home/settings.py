@@ -25,6 +25,10 @@ ADDRESS_FILE = "address.json"
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
+class NoHomeError(ValueError):
+    """A path cannot be a home."""
+
+
 @dataclass(frozen=True)
 class RootKey:
     """The access key of the account's owner."""
@@ -77,9 +81,15 @@ class Settings:
 
 
 def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> Path:
-    """Return the home folder: the one chosen, otherwise $LOWCLOUD_HOME, otherwise ~/.lowcloud."""
-    home = chosen or environment.get("LOWCLOUD_HOME") or "~/.lowcloud"
-    return Path(home).expanduser().absolute()
+    """Return the home folder: the one chosen, otherwise $LOWCLOUD_HOME, otherwise ~/.lowcloud.
+
+    Raises NoHomeError if that is a file, or below one.
+    """
+    home = Path(chosen or environment.get("LOWCLOUD_HOME") or "~/.lowcloud").expanduser().absolute()
+    for path in (home, *home.parents):
+        if path.exists() and not path.is_dir():
+            raise NoHomeError(f"{path} is a file, but a home is a folder. Choose a folder with --home.")
+    return home
 
 
 def work_folder(home: Path) -> Path:
@@ -105,7 +115,10 @@ def load(
     Raises ValueError for an account id that is not twelve digits, a root key without its secret, a URL that is not
     PostgreSQL's, and a folder that is not a home.
     """
-    is_new = _make_home(home)
+    try:
+        is_new = _make_home(home)
+    except OSError as error:
+        raise NoHomeError(f"{home} cannot be used as a home: {error.strerror}. Choose a folder with --home.") from error
     try:
         settings = _read(home, environment, host, port, database, store)
     except (ValueError, OSError):  # OSError: such as a full disk

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from lowcloud.schemas import Hyperparameter, Schema, Value
-from lowcloud.schemas.tables import MISSING_WORDS
+from lowcloud.schemas import Hyperparameter, Schema, Value, csv_arguments
 
 ALGORITHMS = ("linear-learner", "xgboost")  # whose models are supported
 
@@ -31,23 +30,7 @@ HYPERPARAMETERS = (
     _text("positive", "The positive label of a binary task; by default the last in order."),
     _text("weight", "Column of the rows' weights."),
     _text("id", "Column that joins truth and predictions if they are in different files."),
-    _text("columns", "Names of the columns, comma-separated, if files have no header."),
-    Hyperparameter(
-        "header",
-        "choice",
-        "Whether CSV files begin with names; auto: unless columns is given or the first line has only numbers.",
-        "auto",
-        words=("auto", "true", "false"),
-    ),
-    _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
-    Hyperparameter(
-        "decimal",
-        "choice",
-        "Decimal sign of the numbers in CSV files; auto: the point, and a column of numbers with commas is refused.",
-        "auto",
-        words=("auto", ".", ","),
-    ),
-    _text("comment", "What begins lines of CSV files that are skipped, e.g. #."),
+    *csv_arguments.build_layout("files", "unless columns is given or the first line has only numbers"),
     Hyperparameter("threshold", "number", "Minimum score of a positive row, if there are only scores.", 0.5),
     Hyperparameter(
         "missing",
@@ -56,11 +39,7 @@ HYPERPARAMETERS = (
         "fail",
         words=("fail", "drop"),
     ),
-    _text(
-        "missing_words",
-        "Cells that mean a missing value, in addition to empty ones, in any case of the letters.",
-        ",".join(MISSING_WORDS),
-    ),
+    csv_arguments.build_missing_words(", in any case of the letters"),
     Hyperparameter("bootstrap", "integer", "Resamples for each interval; 0 for none.", 200, minimum=0, maximum=10_000),
     Hyperparameter(
         "confidence",
@@ -84,12 +63,6 @@ HYPERPARAMETERS = (
 )
 
 
-def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
-    text = str(values.get("delimiter", ","))
-    is_good = text in ("tab", r"\t") or (len(text) == 1 and text.isascii() and text not in '"\r\n')
-    return None if is_good else f"Argument delimiter must be one character or tab, not {text[:20]!r}."
-
-
 def _task_fits(values: Mapping[str, Value]) -> str | None:
     if values.get("task") == "regression":
         wrong = [name for name in ("scores", "classes", "positive") if name in values]
@@ -99,4 +72,6 @@ def _task_fits(values: Mapping[str, Value]) -> str | None:
     return None
 
 
-SCHEMA = Schema(HYPERPARAMETERS, (_delimiter_is_one_character, _task_fits), noun="Argument", owner="this program")
+SCHEMA = Schema(
+    HYPERPARAMETERS, (csv_arguments.delimiter_is_one_character, _task_fits), noun="Argument", owner="this program"
+)

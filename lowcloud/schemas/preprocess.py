@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from lowcloud.schemas import Hyperparameter, Schema, Value
+from lowcloud.schemas import Hyperparameter, Schema, Value, csv_arguments
 from lowcloud.schemas.arguments import build_pairs_rule, parse_names, parse_pairs
 from lowcloud.schemas.expressions import InvalidExpressionError, parse_assignments
-from lowcloud.schemas.tables import MISSING_WORDS
 
 KINDS = ("number", "text", "time", "boolean")
 IMPUTE_NUMBERS = ("median", "mean", "most_frequent", "constant", "none")
@@ -44,25 +43,10 @@ READING = (
         "The kind of target; auto determines it from the values.",
     ),
     _text("positive", "Value of the target that becomes 1 in a binary task; by default the last in order."),
-    _text("columns", "Names of the columns, comma-separated, if CSV files have no header."),
-    _choice(
-        "header",
-        ("auto", "true", "false"),
-        "auto",
-        "Whether CSV files begin with names; auto: unless columns is given.",
-    ),
-    _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
-    Hyperparameter(
-        "decimal",
-        "choice",
-        "Decimal sign of the numbers in CSV files; auto: the point, and a column of numbers with commas is refused.",
-        "auto",
-        words=("auto", ".", ","),
-    ),
-    _text("comment", "What begins lines of CSV files that are skipped, e.g. #."),
+    *csv_arguments.build_layout("CSV files", "unless columns is given"),
     _text("types", "Types that are not detected automatically: column=number, text, time or boolean."),
     _text("date_format", "Format of times, as in strptime, e.g. %d/%m/%Y; by default ISO 8601."),
-    _text("missing_words", "Cells that mean a missing value, in addition to empty ones.", ",".join(MISSING_WORDS)),
+    csv_arguments.build_missing_words(),
     _share("type_tolerance", 0.02, "Share of invalid cells accepted in a column of numbers; they become missing."),
 )
 CLEANING = (
@@ -177,12 +161,6 @@ def _parts_exist(values: Mapping[str, Value]) -> str | None:
     return f"Argument date_parts: {unknown[0]!r} is not one of {', '.join(DATE_PARTS)}." if unknown else None
 
 
-def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
-    text = str(values.get("delimiter", ","))
-    is_good = text in ("tab", r"\t") or (len(text) == 1 and text.isascii() and text not in '"\r\n')
-    return None if is_good else f"Argument delimiter must be one character or tab, not {text[:20]!r}."
-
-
 def _clip_share_is_small(values: Mapping[str, Value]) -> str | None:
     if values.get("clip") == "quantile" and float(values.get("clip_limit", 0.01)) >= 0.5:
         return "Argument clip_limit must be below 0.5 with clip=quantile."
@@ -205,7 +183,7 @@ SCHEMA = Schema(
         _target_is_kept,
         _expressions_are_valid,
         _parts_exist,
-        _delimiter_is_one_character,
+        csv_arguments.delimiter_is_one_character,
         _clip_share_is_small,
         build_pairs_rule("types", KINDS),
         build_pairs_rule("impute_columns", dict.fromkeys((*IMPUTE_NUMBERS, *IMPUTE_TEXTS))),

@@ -14,7 +14,8 @@ from lowcloud.sdk.errors import (
     RefusedError,
 )
 from lowcloud.sdk.jobs import Job, job
-from lowcloud.sdk.training import measure, train
+from lowcloud.sdk.planned_jobs import measure
+from lowcloud.sdk.training import train
 
 __all__ = [
     "CloudUnreachableError",

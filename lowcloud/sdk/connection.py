@@ -1,6 +1,5 @@
 """The connection of the SDK to a cloud: the one of `lowcloud run`, or that of a home, which is started if necessary."""
 
-import difflib
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 from lowcloud.home import launcher, server_process
 from lowcloud.home import settings as home_settings
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk.errors import CloudUnreachableError, InvalidInputError, RefusedError, translate_errors
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"  # set inside `lowcloud run`
@@ -94,8 +94,8 @@ def connect(home: Path | str | None = None) -> Cloud:
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     if endpoint and home is None:
         return _from_environment(endpoint)
-    folder = home_settings.home_folder(os.environ, Path(home) if home else None)
     try:
+        folder = home_settings.home_folder(os.environ, Path(home) if home else None)
         settings = home_settings.load(folder, os.environ)
         endpoint = launcher.ensure_running(settings)
     except (ValueError, OSError, launcher.CannotStartError) as error:
@@ -120,8 +120,8 @@ def check_instance_type(name: str) -> None:
     from lowcloud.catalog.instances import INSTANCES
 
     if name not in INSTANCES:
-        close = difflib.get_close_matches(name, INSTANCES, 1) or ["ml.m5.large"]
-        raise InvalidInputError(f"There is no instance type {name!r}. Did you mean {close[0]!r}?")
+        hint = did_you_mean(name, INSTANCES, "The default is 'ml.m5.large'.")
+        raise InvalidInputError(f"There is no instance type {name!r}. {hint}")
 
 
 @lru_cache(maxsize=4)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from lowcloud.sdk import storage
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.code import imports
 from lowcloud.sdk.code.trainer import PROGRAM_FILE, PROGRAM_PARAMETER, SOURCE_PARAMETER, read_hyperparameter
 from lowcloud.sdk.connection import Cloud, check_instance_type, make_name
@@ -56,10 +56,10 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
             cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     except RefusedError as refusal:
         if "already exist" in str(refusal):
-            raise InvalidInputError(
-                f"There is already a model or endpoint {name!r}. Delete it (lowcloud delete {name}), or choose another "
-                "name: deploy('another-name')."
-            ) from None
+            deletion = f"lowcloud delete {name}{cloud.home_option}"
+            other = wording.either("deploy('another-name')", "lowcloud deploy JOB --name NAME")
+            exists = f"There is already a model or endpoint {name!r}"
+            raise InvalidInputError(f"{exists}. Delete it ({deletion}), or choose another name: {other}.") from None
         raise
     try:
         return endpoint.wait()

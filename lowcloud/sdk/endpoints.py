@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lowcloud.client.messages import names_nothing
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk.code.trainer import PROGRAM_FILE, WITHOUT_MISSING_VALUES
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import answers, columns, rows
@@ -27,6 +28,7 @@ from lowcloud.sdk.log import LogReader
 
 POLL_SECONDS = 0.1
 LAST_LINES = 15
+NAMES_COMPARED = 100  # the newest
 SERVER_ERROR = 500  # the first HTTP status of errors that are not the request's
 LOG_SECONDS = 2.0  # after which a printed line is in the log
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
@@ -202,9 +204,17 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
             configuration = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=configuration_name)
             model = cloud.sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
     except RefusedError as refusal:
-        hint = "`lowcloud endpoints` lists them." if names_nothing(refusal.code, str(refusal)) else str(refusal)
-        raise InvalidInputError(f"There is no endpoint {name!r} in service: {hint}") from None
+        hint = _meant(cloud, name) if names_nothing(refusal.code, str(refusal)) else str(refusal)
+        raise InvalidInputError(f"There is no endpoint {name!r} in service. {hint}") from None
     return endpoint_of_container(cloud, name, model["PrimaryContainer"])
+
+
+def _meant(cloud: Cloud, name: str) -> str:
+    """Return the endpoint that was perhaps meant, or how to list them."""
+    with translate_errors():
+        found = cloud.sagemaker.list_endpoints(MaxResults=NAMES_COMPARED)["Endpoints"]
+    listing = f"`lowcloud endpoints{cloud.home_option}` lists them."
+    return did_you_mean(name, (one["EndpointName"] for one in found), listing)
 
 
 def endpoint_of_container(cloud: Cloud, name: str, container: Mapping[str, Any]) -> Endpoint:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.sdk import deployment, storage
 from lowcloud.sdk.code.trainer import PROGRAM_PARAMETER, SOURCE_PARAMETER, read_hyperparameter
 from lowcloud.sdk.connection import Cloud, connect
@@ -28,6 +29,7 @@ SUMMARY_NAMES = {
 }
 EMPTY_ARCHIVE_BYTES = 1024  # larger ones have files
 NOTHING_SAVED = "The script saved nothing: what it writes to the folder $SM_MODEL_DIR (/opt/ml/model) is the model."
+NAMES_COMPARED = 100  # the newest
 LAST_LINES = 15  # of the log, in the error of a failed job
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.05, 0.5
 
@@ -111,6 +113,13 @@ class Job:
             "Stopped": self._stopped_early(),
         }
         raise InvalidInputError(reasons.get(self.status, f"The job {self.name} has no model: it failed."))
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is stored: a job that was stopped early, for example, has none or an empty archive."""
+        if not self.is_over or not self._stored_model(self._describe()):
+            return False
+        return not (self._has_own_code and self._saved_nothing())
 
     @property
     def lineage(self) -> Lineage:
@@ -225,8 +234,15 @@ class Job:
             found = self._cloud.lowcloud.list_jobs(JobName=self.name)["Jobs"]
         job = next((one for one in found if one["JobKind"] == KIND), None)
         if job is None:
-            raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists the existing ones.")
+            raise InvalidInputError(f"There is no training job {self.name!r}. {self._meant()}")
         return {SUMMARY_NAMES.get(member, member): value for member, value in job.items()}
+
+    def _meant(self) -> str:
+        """Return the job that was perhaps meant, or how to list them."""
+        with translate_errors():
+            found = self._cloud.lowcloud.list_jobs(MaxResults=NAMES_COMPARED)["Jobs"]
+        names = (one["JobName"] for one in found if one["JobKind"] == KIND)
+        return did_you_mean(self.name, names, f"`lowcloud jobs{self._cloud.home_option}` lists the existing ones.")
 
     def _describe(self) -> Mapping[str, Any]:
         with translate_errors():

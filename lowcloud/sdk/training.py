@@ -4,22 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lowcloud.sdk.code import trainer
 from lowcloud.sdk.code.trainer import Model, Requirements
-from lowcloud.sdk.connection import Cloud, check_instance_type, connect, make_name
-from lowcloud.sdk.data import channels as channel_data
-from lowcloud.sdk.data import columns, sources
-from lowcloud.sdk.data.channels import Channel, Consumer, Data, Source
-from lowcloud.sdk.data.columns import Columns
-from lowcloud.sdk.data.reading import Reading, say, to_reading
-from lowcloud.sdk.data.sources import Size
-from lowcloud.sdk.errors import InvalidInputError, RefusedError, translate_errors
+from lowcloud.sdk.data.channels import Data, Source
+from lowcloud.sdk.data.reading import Reading, say
 from lowcloud.sdk.jobs import Job
-from lowcloud.sdk.storage import FOLDER
-
-INSTANCE_TYPE = "ml.m5.large"
-MAX_SECONDS = 86_400
-VOLUME_GIGABYTES = 30
+from lowcloud.sdk.planned_jobs import INSTANCE_TYPE, MAX_SECONDS, DataOptions, JobOptions, plan
 
 
 def train(
@@ -83,78 +72,12 @@ def train(
         RefusedError: The cloud refused the job.
         JobFailedError: The job failed, and `wait` was set.
     """
-    chosen = trainer.read_model(model)
-    trainer.check_parameters(parameters)
-    trainer.check_names(chosen, parameters or {})
-    requirements_file = trainer.read_requirements(chosen, requirements)
-    job_name = make_name(name, chosen.name_prefix)
-    check_instance_type(instance_type)
-    cloud = connect(home)
-    consumer = Consumer(chosen.model_kind, chosen.algorithm, parameters or {}, chosen.allows_missing, raw)
-    if not allow_large:
-        sources.check_size(trainer.measure(chosen))
-    prepared = channel_data.prepare(
-        cloud, data, validation, target, consumer, to_reading(reading), allow_large=allow_large
+    options = JobOptions(
+        name, instance_type, instances, image, requirements, environment, metrics, max_seconds, tags, experiment
     )
-    hyperparameters = trainer.to_hyperparameters(chosen, {**prepared.parameters, **(parameters or {})})
+    data_options = DataOptions(target, validation, reading, raw, allow_large)
+    planned = plan(model, data, parameters, data_options, options, home)
     if not quiet:
-        say(prepared.notes)
-    channels = prepared.upload(cloud)
-    code_image, code_parameters = trainer.upload(cloud, chosen, channels, image, requirements_file)
-    request: dict[str, Any] = {
-        "TrainingJobName": job_name,
-        "AlgorithmSpecification": _algorithm(code_image, metrics or {}),
-        "RoleArn": cloud.role,
-        "HyperParameters": {**hyperparameters, **code_parameters},
-        "InputDataConfig": [_channel(channel) for channel in channels],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{cloud.bucket}/{FOLDER}/jobs"},
-        "ResourceConfig": _resources(instance_type, instances),
-        "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
-        "Environment": {**_columns_variable(cloud, prepared.columns), **(environment or {})},
-        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
-        **({"ExperimentConfig": {"ExperimentName": experiment}} if experiment else {}),
-    }
-    started = _start(cloud, request)
+        say(planned.notes)
+    started = planned.start()
     return started.wait(quiet=quiet) if wait else started
-
-
-def measure(model: Model, data: Data, validation: Source | float | None = None) -> Size:
-    """Return how many files and bytes train() would send, at most: what is stored already is not sent again.
-
-    Raises InvalidInputError for data that cannot be read.
-    """
-    chosen = trainer.read_model(model)
-    code, channels = trainer.measure(chosen), channel_data.measure(data, validation, chosen.model_kind)
-    return Size(code.files + channels.files, code.bytes + channels.bytes)
-
-
-def _start(cloud: Cloud, request: Mapping[str, Any]) -> Job:
-    name = request["TrainingJobName"]
-    try:
-        with translate_errors():
-            cloud.sagemaker.create_training_job(**request)
-    except RefusedError as refusal:
-        if refusal.code != "ResourceInUse":
-            raise
-        raise InvalidInputError(f"There is already a job {name!r}; lowcloud.job({name!r}) returns it.") from None
-    return Job(cloud, name, request)
-
-
-def _algorithm(image: str, metrics: Mapping[str, str]) -> dict[str, Any]:
-    definitions = [{"Name": metric, "Regex": regex} for metric, regex in metrics.items()]
-    return {"TrainingImage": image, "TrainingInputMode": "File", "MetricDefinitions": definitions}
-
-
-def _resources(instance_type: str, instances: int) -> dict[str, Any]:
-    return {"InstanceType": instance_type, "InstanceCount": instances, "VolumeSizeInGB": VOLUME_GIGABYTES}
-
-
-def _columns_variable(cloud: Cloud, trained_on: Columns | None) -> dict[str, str]:
-    """Return the environment variable with the URL of what the model is trained on."""
-    return {columns.VARIABLE: columns.store(cloud, trained_on)} if trained_on else {}
-
-
-def _channel(channel: Channel) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": channel.url, "S3DataDistributionType": "FullyReplicated"}
-    content_type = {"ContentType": channel.content_type} if channel.content_type else {}
-    return {"ChannelName": channel.name, "DataSource": {"S3DataSource": source}, **content_type}

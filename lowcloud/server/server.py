@@ -13,10 +13,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 import uvloop
@@ -100,8 +101,13 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
     return context
 
 
-def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], None]) -> None:
-    """Serve with this number of processes until SIGTERM or SIGINT.
+def serve(
+    settings: Settings,
+    workers: int,
+    on_ready: Callable[[RunningServer], None],
+    options: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Serve with this number of processes until SIGTERM or SIGINT; `options` are recorded, for those who ask.
 
     Raises AlreadyRunningError, CannotListenError and CannotOpenError.
     """
@@ -110,14 +116,14 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], 
         listener = listen(settings.host, settings.port)
         allow_open_files()
         if workers == 1:
-            _run_first_worker(settings, listener, os.getpid(), None, on_ready)
+            _run_first_worker(settings, listener, os.getpid(), None, on_ready, options)
             return
         parent = os.getpid()
         Gateway.load_models()  # once, before forking: the workers share the memory
 
         def work(worker: WorkerProcess) -> None:
             if worker.is_first:
-                _run_first_worker(settings, listener, parent, worker, on_ready)
+                _run_first_worker(settings, listener, parent, worker, on_ready, options)
             else:
                 _run_other_worker(settings, listen_again(listener), worker)
 
@@ -145,6 +151,7 @@ def _run_first_worker(
     server_pid: int,
     worker: WorkerProcess | None,
     on_ready: Callable[[RunningServer], None],
+    options: Mapping[str, str],
 ) -> None:
     """Serve requests, and run the reconciler if this server is the leader. `server_pid` is the process to signal."""
     with _space_to_start(settings):
@@ -155,7 +162,7 @@ def _run_first_worker(
             isolation_record.choose(settings.store_home, settings.isolation)
         client_environment.write_files(settings.home)
         periodic_tasks.ensure(context)
-        running = RunningServer(server_pid, address_of(listener), time.time(), sys.prefix)
+        running = RunningServer(server_pid, address_of(listener), time.time(), sys.prefix, options)
         record = _draft_record(settings, running)
         election = LeaderElection(context)
         election.start()

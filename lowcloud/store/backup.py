@@ -65,6 +65,9 @@ class CopyCounts:
 
 def find(folder: Path) -> Backup:
     """Return the backup in a folder. Raises BackupError."""
+    if not folder.is_dir():
+        what = "is a file, but a backup is a folder" if folder.exists() else "does not exist"
+        raise BackupError(f"{folder} {what}. Give the folder that `lowcloud backup` has written.")
     try:
         found = json.loads((folder / MARKER).read_text())
     except FileNotFoundError as error:

@@ -43,5 +43,10 @@ def test_an_image_that_shares_the_name_of_an_algorithm_can_be_registered():
     assert f"If the image {uri!r} is your own, register it: lowcloud image add {uri} --python VENV" in said
 
 
+def test_an_image_that_is_misspelled_is_suggested():
+    assert "Did you mean 'my-image'?" in str(resolver.unknown("my-imgae", ["my-image"]))
+    assert "Did you mean 'xgboost'?" in str(resolver.unknown("123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgbost:1"))
+
+
 def test_what_runs_or_is_unknown_has_no_reason():
     assert not any(map(unavailable.reason, [*algorithms.IMAGES, *frameworks.FRAMEWORKS, "unheard-of:1", ""]))

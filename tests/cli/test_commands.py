@@ -14,9 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lowcloud import __version__
-from lowcloud.cli.terminal import print_fact
+from lowcloud.cli import app
+from lowcloud.cli.server import server as server_commands
+from lowcloud.cli.terminal.output import print_fact
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT
@@ -76,9 +79,10 @@ def test_up_prints_the_url_and_a_second_up_reports_that_the_server_runs(cloud):
     printed = cloud.cli("up", "--detach", "--port", str(port)).stdout
     level = LocalEngine(cloud.home / "work", no_input).isolation_status().level
     assert printed.splitlines() == [f"Lowcloud is ready at http://127.0.0.1:{port}", f"{'Isolation':15}{level}"]
-    assert cloud.cli("up", "--workers", "7").stdout.startswith(
-        f"Lowcloud is already running at http://127.0.0.1:{port}; "
-    )
+    running = f"Lowcloud is already running at http://127.0.0.1:{port}"
+    assert cloud.cli("up", "--port", str(port), "--host", "127.0.0.1", "--log-level", "info").stdout == f"{running}\n"
+    others = cloud.cli("up", "--workers", "7", "--isolation", "none", "--port", "0").stdout
+    assert others.startswith(f"{running}, with another value of --workers, --isolation. To apply yours, stop it with")
     assert cloud.cli("down").stdout == "Lowcloud has stopped\n"
     assert cloud.cli("down").stdout == "Lowcloud is not running\n"
 
@@ -109,7 +113,7 @@ def test_a_home_keeps_its_port_unless_it_is_taken_or_another_is_chosen(cloud):
 def test_a_server_that_other_machines_can_reach_is_warned_of(cloud):
     started = cloud.cli("up", "--detach", "--port", "0", "--host", "0.0.0.0")
     assert started.stdout.startswith("Lowcloud is ready at http://127.0.0.1:")
-    assert "Warning: listening on 0.0.0.0, so other machines can send requests" in started.stderr
+    assert started.stderr.count("Warning: listening on 0.0.0.0, so other machines can send requests") == 1
     cloud.down()
     assert cloud.cli("up", "--detach", "--port", "0").stderr == ""
 
@@ -156,6 +160,15 @@ def test_the_error_for_a_port_in_use_names_it(cloud):
     assert "--port" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "status", "down", "jobs", "check", "predict x y", "env"])
+def test_a_home_that_is_a_file_is_refused_in_a_sentence(tmp_path, command):
+    (tmp_path / "file").write_text("")
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        refused = CliRunner().invoke(app.app, [*command.split(), "--home", str(home)])
+        said = refused.stderr or str(refused.exception)
+        assert f"{tmp_path / 'file'} is a file, but a home is a folder" in said
+
+
 def test_a_first_start_that_fails_leaves_nothing_that_a_restore_trips_over(cloud, quiet, tmp_path):
     quiet.cli("backup", str(tmp_path / "backup"), "--with-keys")
     with socket.socket() as taken:
@@ -164,7 +177,8 @@ def test_a_first_start_that_fails_leaves_nothing_that_a_restore_trips_over(cloud
         for mode in ((), ("--detach",)):
             failed = cloud.cli("up", *mode, "--port", str(taken.getsockname()[1]), check=False)
             assert failed.returncode == 1
-            assert "cannot listen" in failed.stderr
+            assert failed.stderr.count("cannot listen") == 1
+            assert "server.log" not in failed.stderr  # it is gone
             assert not list(cloud.home.iterdir())
     refused = cloud.cli("up", "--port", "0", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
     assert "twelve digits" in refused.stderr
@@ -283,6 +297,16 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(quiet):
     done = quiet.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr
+
+
+def test_status_is_short_and_names_the_first_endpoints(quiet, monkeypatch):
+    status = quiet.cli("status").stdout
+    level = LocalEngine(quiet.home / "work", no_input).isolation_status().level
+    assert f"{'Isolation':15}{level}\n" in status
+    many = [{"EndpointName": f"e{number}", "EndpointStatus": "InService"} for number in range(9)]
+    monkeypatch.setattr(server_commands, "list_endpoints", lambda _client: iter(many))
+    shown = CliRunner().invoke(app.app, ["status", "--home", str(quiet.home)]).stdout
+    assert "e0 (InService), e1 (InService), e2 (InService) and 6 more: lowcloud endpoints" in shown
 
 
 def test_jobs_and_logs_do_not_start_a_server_or_create_a_home(cloud):

@@ -36,7 +36,7 @@ def cloud(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_check_finds_no_problem_in_a_running_store_and_then_a_flipped_bit(cloud: Server) -> None:
-    assert "Checked 2 object versions and 0 uploads, 1001000 bytes" in cloud.cli("check").stdout
+    assert "Checked 2 object versions and 0 uploads, 1 MB" in cloud.cli("check").stdout
     (path,) = cloud.home.glob("data/objects/*/*")
     content = bytearray(path.read_bytes())
     content[500_000] ^= 1
@@ -56,7 +56,7 @@ def test_check_does_not_create_a_home(tmp_path: Path) -> None:
 def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: Server, tmp_path: Path) -> None:
     folder, new = tmp_path / "backup", Server(tmp_path / "new")
     first = cloud.cli("backup", str(folder))
-    assert "1 files of larger objects (1000064 bytes), 1 of them copied now" in first.stdout
+    assert "1 files of larger objects (1 MB), 1 of them copied now" in first.stdout
     assert "It does not contain the keys" in first.stdout
     refused = new.cli("restore", str(folder), check=False)
     assert (refused.returncode, "does not contain the keys" in refused.stderr) == (1, True)

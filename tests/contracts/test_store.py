@@ -25,7 +25,18 @@ def url(database, tmp_path):
     return database or f"sqlite:///{tmp_path / 'lowcloud.db'}"
 
 
-ROLE = {"role_id": "R", "path": "/", "trust_policy": "{}", "max_session_seconds": 3600, "created_at": 0.0}
+ROLE = {
+    "account": "123456789012",
+    "path": "/",
+    "trust_policy": "{}",
+    "max_session_seconds": 3600,
+    "created_at": 0.0,
+}
+
+
+def role(name):
+    """A row of the table of roles."""
+    return {**ROLE, "name": name, "id": name}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +68,7 @@ def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url, version,
 def test_a_transaction_that_raises_leaves_nothing(url):
     database = Database(url)
     with pytest.raises(KeyError), database.transaction() as connection:
-        connection.execute(roles.insert().values(name="one", **ROLE))
+        connection.execute(roles.insert().values(role("one")))
         raise KeyError
     with database.read() as connection:
         assert connection.execute(select(roles)).all() == []
@@ -68,7 +79,7 @@ def test_inserting_missing_rows_leaves_existing_ones(url):
     database = Database(url)
     for description in ("first", "second"):
         with database.transaction() as connection:
-            insert_missing(connection, roles, {"name": "one", "description": description, **ROLE})
+            insert_missing(connection, roles, {"description": description, **role("one")})
     with database.read() as connection:
         assert connection.scalars(select(roles.c.description)).all() == ["first"]
     database.close()
@@ -78,7 +89,7 @@ def test_a_prepared_statement_reads_within_a_transaction_and_outside(url):
     database = Database(url)
     find = PreparedStatement(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
     with database.transaction() as connection:
-        insert_missing(connection, roles, {"name": "one", **ROLE})
+        insert_missing(connection, roles, role("one"))
         assert find.first(connection, called="one") == ("one", "/")
         assert database.fetch(find, called="one") == []  # which does not wait
     assert database.fetch(find, called="one") == [("one", "/")]
@@ -87,11 +98,11 @@ def test_a_prepared_statement_reads_within_a_transaction_and_outside(url):
 
 def test_a_prepared_statement_fails_as_any_other_does(url):
     database = Database(url)
-    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in role("")}))
 
     def twice(connection):
-        insert.rows(connection, name="one", **ROLE)
-        insert.rows(connection, name="one", **ROLE)
+        insert.rows(connection, **role("one"))
+        insert.rows(connection, **role("one"))
 
     with pytest.raises(IntegrityError):
         database.apply(twice)
@@ -107,7 +118,7 @@ def test_changes_that_share_a_commit_are_rolled_back_separately(url):
     def insert(name, fails=False):
         def change(connection):
             go_on.wait(10)
-            insert_missing(connection, roles, {"name": name, **ROLE})
+            insert_missing(connection, roles, role(name))
             if fails:
                 raise KeyError(name)
 
@@ -132,7 +143,8 @@ from lowcloud.store.db.upsert import insert_missing
 import sys
 database = Database({url!r})
 for number in range(200):
-    row = {{**{ROLE!r}, "name": f"{{sys.argv[1]}}-{{number}}"}}
+    name = f"{{sys.argv[1]}}-{{number}}"
+    row = {{**{ROLE!r}, "name": name, "id": name}}
     database.apply(lambda connection: insert_missing(connection, roles, row))
 """
     writers = [subprocess.Popen([sys.executable, "-c", program, str(number)]) for number in range(2)]
@@ -144,7 +156,7 @@ for number in range(200):
 
 def test_concurrent_writers_in_several_processes_lose_no_update(url):
     database = Database(url)
-    database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
+    database.apply(lambda connection: insert_missing(connection, roles, role("one")))
     program = f"""
 from sqlalchemy import select, update
 from lowcloud.store.db.database import Database
@@ -168,7 +180,7 @@ def test_a_reader_sees_one_snapshot_while_others_write(url):
     count = select(func.count()).select_from(roles)
     with database.read() as reader:
         assert reader.scalar(count) == 0
-        database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
+        database.apply(lambda connection: insert_missing(connection, roles, role("one")))
         assert reader.scalar(count) == 0
     with database.read() as reader:
         assert reader.scalar(count) == 1
@@ -178,7 +190,7 @@ def test_a_reader_sees_one_snapshot_while_others_write(url):
 def test_a_reader_cannot_write_on_postgresql_and_keeps_nothing_on_sqlite(url):
     database = Database(url)
     with suppress(DBAPIError), database.read() as reader:
-        reader.execute(roles.insert().values(name="one", **ROLE))
+        reader.execute(roles.insert().values(role("one")))
         reader.rollback()
     with database.read() as reader:
         assert reader.execute(select(roles)).all() == []
@@ -190,9 +202,9 @@ def test_texts_are_ordered_by_bytes_and_keep_every_character(url, is_prepared):
     database = Database(url)
     names = ["", "\0", "\0\0", "\1", "\1\0", "\1\1", "\1\2", "\2", "%_/\\", "A", "B", "a", "a\0b", "a\1", "ab"]
     names += ["é", "Ä", "\ue000", "😀"]
-    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in role("")}))
     for name in names:
-        row = {**ROLE, "name": name}
+        row = role(name)
         if is_prepared:
             database.apply(lambda connection, row=row: insert.rows(connection, **row))
         else:

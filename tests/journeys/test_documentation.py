@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
+from tests.support.data.people import raw_rows
 from tests.support.data.tables import csv_of
 from tests.support.programs.sdk_programs import environment, python, run
 from tests.support.servers.server import Server
@@ -22,12 +23,13 @@ PROGRAM = re.compile(r"^```(?:python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["experiments.md", "processing.md", "training.md"])
+@pytest.mark.parametrize("page", ["experiments.md", "processing.md", "processing-programs.md", "training.md"])
 def test_the_programs_of_a_page_run_one_after_the_other(server: Server, tmp_path: Path, page: str) -> None:
     programs = PROGRAM.findall((DOCS / page).read_text())
     assert programs
     patients = load_breast_cancer()
     (tmp_path / "train.csv").write_bytes(csv_of(np.column_stack([patients.target, patients.data[:, :10]])))
+    (tmp_path / "people.csv").write_bytes(raw_rows(600))
     files = [found for program in programs if (found := FILE.fullmatch(program))]
     for name, text in (found.groups() for found in files):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -109,6 +109,9 @@ def test_a_channel_becomes_a_matrix_in_every_format(modules: None, tmp_path: Pat
     assert matrix.get_label().tolist() == [1, 0]
     assert matrix.get_weight().tolist() == [1, 0.5]
     assert matrix.get_data().toarray().tolist() == [[1, 0, 3], [0, 2, 0]]
+    (tmp_path / "c.libsvm").write_text("1 0:1\n1 2:1 2:3\n")
+    with pytest.raises(Exception, match=r"line 2 is not libsvm: an index occurs twice"):
+        data_utils.get_dmatrix(str(tmp_path / "c.libsvm"), "text/x-libsvm")
     (tmp_path / "bad.csv").write_text("1,2\n3,4,5\n")
     with pytest.raises(Exception, match=r"line 2 has 3 fields, the first has 2"):
         data_utils.get_dmatrix(str(tmp_path / "bad.csv"), "csv")

@@ -72,7 +72,8 @@ def test_unusable_parameters_are_refused(parameters, sentence):
     ("data", "options", "sentence"),
     [
         (FRAME, {}, "Set target= to the label column, one of 'x', 'name', 'y'"),
-        (FRAME, {"target": "z"}, "There is no column 'z' in the data; its columns are 'x', 'name', 'y'"),
+        (FRAME, {"target": "z"}, "There is no column 'z' in the data. Its columns are 'x', 'name', 'y'"),
+        (FRAME, {"target": "nmae"}, "There is no column 'nmae' in the data. Did you mean 'name'"),
         (FRAME, {"target": 3}, "There is no column 3 in the data, which has 3"),
         (FRAME, {"target": "y", "raw": True}, "Not numeric in the data: 'name'"),
         (WITH_MISSING, {"target": "y"}, "'b' has no value in row 2 of the data, counted from 0"),
@@ -89,7 +90,11 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         ("ragged.csv", {"target": "a"}, "ragged.csv, line 3 has 3 cells, line 1 has 2"),
         ("http://example.com/data.csv", {}, "is not an S3 URL"),
         ({"a b": FRAME}, {"target": "y"}, "'a b' is not a valid channel name"),
-        ({"train": FRAME, "validation": FRAME}, {"target": "y", "validation": 0.5}, "validation is given twice"),
+        (
+            {"train": FRAME, "validation": FRAME},
+            {"target": "y", "validation": 0.5},
+            "validation data is given twice: by validation= and by the mapping",
+        ),
         ({"test": FRAME}, {"target": "y", "validation": 0.5}, "holds out rows of the channel 'train', which is not"),
         ({"trian": FRAME}, {"target": "y"}, "linear-learner has no channel 'trian'. Did you mean 'train'"),
         ({"train": FRAME, "x": FRAME}, {"target": "y"}, "has no channel 'x'. Channels are train, validation, test"),
@@ -113,7 +118,7 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         ),
         (FRAME.assign(x=[1, np.inf]), {"target": "y"}, "row 1 of the data, counted from 0, column 'x' is infinite"),
         (FRAME, {"name": "no name", "target": "y"}, "'no name' is not a valid name"),
-        (FRAME, {"requirements": ["x"], "target": "y"}, "requirements are for scripts"),
+        (FRAME, {"requirements": ["x"], "target": "y"}, "requirements= is for scripts"),
         (FRAME, {"instance_type": "ml.m5.larg", "target": "y"}, "Did you mean 'ml.m5.large'"),
     ],
 )

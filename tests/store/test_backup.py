@@ -113,6 +113,14 @@ def test_the_next_backup_copies_new_blobs_and_deletes_old_ones(context: Context,
     check_restored(tmp_path / "new", {"small": b"s", "large": LARGE, "new": LARGE})
 
 
+def test_a_folder_that_is_not_there_is_no_backup(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackupError, match=r"missing does not exist\. Give the folder that"):
+        backup.find(tmp_path / "missing")
+    with pytest.raises(BackupError, match="file is a file, but a backup is a folder"):
+        backup.find(tmp_path / "file")
+
+
 def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

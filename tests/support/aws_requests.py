@@ -25,7 +25,9 @@ _VALUES: dict[str, Any] = {
     "DestinationArn": f"{_SAGEMAKER}artifact/destination",
     "ArtifactArn": f"{_SAGEMAKER}artifact/sample",
     "PolicySourceArn": ROLE,
-    "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+    "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/sample",
+    "OpenIDConnectProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com",
+    "Url": "https://example.com",
     "RoleArn": ROLE,
     "ExecutionRoleArn": ROLE,
     "PolicyDocument": _DOCUMENT,
@@ -42,6 +44,10 @@ _VALUES: dict[str, Any] = {
 }
 # What an operation requires although its model does not.
 _ALWAYS: dict[str, dict[str, Any]] = {
+    "ListPoliciesGrantingServiceAccess": {"Arn": ROLE},
+    "DeletePolicyVersion": {"VersionId": "v1"},
+    "GetPolicyVersion": {"VersionId": "v1"},
+    "SetDefaultPolicyVersion": {"VersionId": "v1"},
     "CreateModel": {"PrimaryContainer": {"Image": "sample"}, "ExecutionRoleArn": ROLE},
 }
 _TEXTS = ["sample", "sample-1", "1", "a.b/c", f"{_SAGEMAKER}model/sample", f"s3://{BUCKET}/x", "sample:1", "12345678"]
@@ -63,7 +69,7 @@ def sample(service: str, operation: str, members: Iterable[str] = (), **changes:
         return changes
     required = [*model.input_shape.required_members, *(one for one in members if one in model.input_shape.members)]
     request = {name: _value(name, model.input_shape.members[name], changes.get(name)) for name in required}
-    return {**_ALWAYS.get(operation, {}), **request, **changes}
+    return {**request, **_ALWAYS.get(operation, {}), **changes}
 
 
 def model_of(service: str, operation: str) -> OperationModel:

@@ -1,7 +1,6 @@
 """The authorisation of a request: every permission that its operation declares, asked of core."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from lowcloud.api.aws.access.calls import ACTION_PREFIXES, Call
@@ -17,7 +16,7 @@ def authorise(
     context: Context, caller: Caller, operation: Operation, http: HttpRequest, request: Mapping[str, Any]
 ) -> None:
     """Refuse a request if the caller lacks a permission that it needs. Raises AccessDeniedError."""
-    facts = {**caller_facts.of(caller), **facts_of_transport(context, http)}
+    facts = caller_facts.of(context, caller, facts_of_transport(context, http))
     service = ACTION_PREFIXES.get(operation.service, operation.service)
     for permission in operation.access(Call(context, caller, service, operation.name, request, facts)):
         access.authorise(context, caller, permission)
@@ -25,10 +24,7 @@ def authorise(
 
 def facts_of_transport(context: Context, http: HttpRequest) -> Facts:
     """Return the values of the condition keys about the connection and the time."""
-    now = context.now()
     facts: dict[str, Values] = {
-        "aws:currenttime": (datetime.fromtimestamp(now, UTC).isoformat(),),
-        "aws:epochtime": (str(int(now)),),
         "aws:requestedregion": (context.settings.region,),
         "aws:securetransport": ("true" if http.is_secure else "false",),
     }

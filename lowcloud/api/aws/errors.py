@@ -1,6 +1,6 @@
 """AWS errors: a code, a message and an HTTP status. Each service registers its own codes beside its operations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class ErrorCodes:
     invalid_document: str | None = None  # a document in the body that does not; None: as any input
     unsupported_member: CodeAndStatus | None = None  # None: as any input that does not conform
     internal: str = "InternalFailure"
+    words: Callable[[core.CloudError], str] = str  # the message of an error of core
 
 
 # Code and status of core's errors, unless the operation raises an AwsError itself.
@@ -55,6 +56,7 @@ _DEFAULT_CODES: dict[type[core.CloudError], CodeAndStatus] = {
     core.AlreadyExistsError: ("ResourceAlreadyExistsException", 400),
     core.InvalidError: ("ValidationException", 400),
     core.InUseError: ("ResourceInUseException", 400),
+    core.LimitExceededError: ("ResourceLimitExceeded", 400),
     core.ForbiddenError: ("AccessDeniedException", 400),
     core.StorageUnavailableError: ("ServiceUnavailable", 503),
 }
@@ -79,15 +81,16 @@ def register_errors(service: str, codes: ErrorCodes) -> None:
 def from_core_error(error: core.CloudError, service: str) -> AwsError:
     """Convert an error of core into the one that a service returns."""
     of_service = _CODES.get(service, _DEFAULTS)
+    message = of_service.words(error)
     if isinstance(error, core.NotFoundError) and error.noun in of_service.not_found:
         code, status = of_service.not_found[error.noun]
-        return AwsError(code, str(error), status)
+        return AwsError(code, message, status)
     codes = {**_DEFAULT_CODES, **of_service.of_core}
     for kind in type(error).__mro__:
         if kind in codes:
             code, status = codes[kind]
-            return AwsError(code, str(error), status)
-    return AwsError("ValidationException", str(error))
+            return AwsError(code, message, status)
+    return AwsError("ValidationException", message)
 
 
 def from_body_error(error: incoming.RequestBodyError) -> AwsError:

@@ -34,6 +34,7 @@ from lowcloud.api.http.sending import Send, send_response
 from lowcloud.api.http.urls import MalformedUrlError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
+from lowcloud.core.identity import access_keys
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.storage.failures import storage_errors
 
@@ -122,6 +123,8 @@ class Gateway:
         if claim is not None:
             exchange.dialect = find_dialect(request, claim.service)
         body = await self._hook(exchange).verify(exchange, claim, incoming)
+        if exchange.caller is not None and claim is not None:
+            access_keys.note_use(self._context, exchange.caller, exchange.service, claim.region, self._workers.submit)
 
         target = exchange.target
         assert target is not None
@@ -194,7 +197,7 @@ def _log_access(exchange: Exchange, status: int) -> None:
 def _name(caller: Caller | None) -> str:
     if caller is None:
         return "-"
-    return "anonymous" if caller.is_anonymous else caller.role or "root"
+    return "anonymous" if caller.is_anonymous else caller.name or "root"
 
 
 async def _answer_other_scope(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:

@@ -16,13 +16,19 @@ class Caller:
     kind: PrincipalKind = PrincipalKind.ROOT
     name: str = ""  # of the user, role, federated user or service
     path: str = "/"  # of the user or role
-    unique_id: str = ""  # of the user or role: another one created later under its name has another id
+    # Of the user or role: another one created later under its name has another id. Of a federated user: that of the
+    # user who vouched for it, "" for the root.
+    unique_id: str = ""
     session: str = ""  # the name of a role session
     is_temporary: bool = False  # the credentials are those of a session
-    policies: tuple[str, ...] | None = None  # the session policies, JSON texts; None: the session is not limited
+    # The session policies: JSON texts, and ARNs of managed ones. None: the session is not limited.
+    policies: tuple[str, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)  # session tags
     transitive_tags: tuple[str, ...] = ()  # keys of tags that roles assumed from this session have, too
     source_identity: str = ""
+    provider: str = ""  # the ARN of the provider that proved who has assumed the role
+    subject: str = ""  # who that is, to the provider
+    issuing_key: str = ""  # the access key that a session of a user was requested with, and ends with
     issued_at: float = 0.0  # of temporary credentials
 
     @property

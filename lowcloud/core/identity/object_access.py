@@ -6,10 +6,12 @@ The inputs and outputs of a job or model are read and written by the cloud, but 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity import access, caller_facts, sessions
 from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.policies.evaluation import Grant, ResourceAccess
 from lowcloud.core.policies.requests import NO_FACTS, Facts
 from lowcloud.core.storage.access import bucket_access
@@ -54,7 +56,7 @@ class ObjectAccess:
     @classmethod
     def of_role(cls, context: Context, role: str, session: str) -> "ObjectAccess":
         """Return the object store as a session of a role sees it. Raises NotFoundError."""
-        return cls(context, sessions.caller_of_role(context, role, session))
+        return cls(context, sessions.caller_of_role(resources.find(context, ROLE, role), session))
 
     @classmethod
     def of_account(cls, context: Context) -> "ObjectAccess":
@@ -90,6 +92,6 @@ class ObjectAccess:
         facts: Facts = NO_FACTS,
         grant: ListGrant | None = None,
     ) -> None:
-        known = {**caller_facts.of(self.caller), **facts}
+        known = caller_facts.of(self.context, self.caller, facts)
         needed = permission(self.context, self.caller, action, bucket, key, None, known, grant)
         access.authorise(self.context, self.caller, needed)

@@ -14,10 +14,11 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.identifiers import new_identifier
-from lowcloud.core.identity.roles import ROLE
+from lowcloud.core.identity.roles import ROLE, Role
 from lowcloud.core.policies.requests import PrincipalKind
 from lowcloud.store.blobs.encryption import TamperedError
 
+TOKENS_KEPT = 4096  # in the memory of a process
 _PURPOSE = "session token"
 
 
@@ -30,6 +31,21 @@ class Credentials:
     caller: Caller
     session_token: str | None = None
     expires_at: float | None = None
+
+
+class _Tokens:
+    """The session tokens that this process has opened."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, Credentials] = {}
+
+    def get(self, token: str) -> Credentials | None:
+        return self._opened.get(token)
+
+    def put(self, token: str, credentials: Credentials) -> None:
+        if len(self._opened) >= TOKENS_KEPT:
+            self._opened.clear()
+        self._opened[token] = credentials
 
 
 def issue(context: Context, caller: Caller, duration_seconds: int) -> Credentials:
@@ -49,24 +65,32 @@ def issue(context: Context, caller: Caller, duration_seconds: int) -> Credential
 
 def issue_for_role(context: Context, role: str, session: str, duration_seconds: int) -> Credentials:
     """Issue temporary credentials of a role, for a program that the cloud runs. Raises NotFoundError."""
-    return issue(context, caller_of_role(context, role, session), duration_seconds)
+    return issue(context, caller_of_role(resources.find(context, ROLE, role), session), duration_seconds)
 
 
-def caller_of_role(context: Context, role: str, session: str) -> Caller:
-    """Return a session of a role, without credentials. Raises NotFoundError."""
-    found = resources.find(context, ROLE, role)
+def caller_of_role(role: Role, session: str) -> Caller:
+    """Return the caller that a session of a role is."""
     return Caller(
-        context.account_id,
+        role.account,
         kind=PrincipalKind.ROLE_SESSION,
-        name=found.name,
-        path=found.path,
-        unique_id=found.role_id,
+        name=role.name,
+        path=role.path,
+        unique_id=role.id,
         session=session,
     )
 
 
 def open_token(context: Context, session_token: str) -> Credentials:
     """Return the credentials in a session token. Raises ValueError for a text that is none of this cloud."""
+    known = context.memory.get(_Tokens)
+    opened = known.get(session_token)
+    if opened is None:
+        opened = _open(context, session_token)
+        known.put(session_token, opened)
+    return opened
+
+
+def _open(context: Context, session_token: str) -> Credentials:
     try:
         stored = json.loads(context.keys.unseal(bytes.fromhex(session_token), _PURPOSE))
     except (TamperedError, ValueError) as error:

@@ -39,7 +39,8 @@ def upgrade_home(settings: Settings) -> Upgraded | None:
                 "of this store (lowcloud down), then start again."
             ) from error
 
-    return upgrade.upgrade(settings.database_url, permission, partial(_check_owner, settings))
+    check = partial(_check_owner, settings)
+    return upgrade.upgrade(settings.database_url, permission, check, settings.account_id)
 
 
 def _check_owner(settings: Settings, connection: Connection) -> None:

@@ -69,23 +69,31 @@ class AccessRequest:
 
 
 class LazyFacts(Mapping[str, Values]):
-    """Facts of which each is found out when a policy first asks for it."""
+    """Facts of which some are found out when a policy first asks for them."""
 
-    def __init__(self, known: Facts, find: Callable[[str], Values | None]):
-        """`find` returns the values of a key that is not in `known`, or None if the request has none."""
+    def __init__(self, known: Facts, find: Callable[[str], Values | None], others: Facts = NO_FACTS):
+        """`find` returns the values of a key that is not in `known`, or None: then `others` are asked."""
         self._found: dict[str, Values | None] = dict(known)
         self._find = find
+        self._others = others
 
     def __getitem__(self, key: str) -> Values:
         if key not in self._found:
-            self._found[key] = self._find(key)
+            found = self._find(key)
+            self._found[key] = self._others.get(key) if found is None else found
         values = self._found[key]
         if values is None:
             raise KeyError(key)
         return values
 
     def __iter__(self) -> Iterator[str]:
-        return (key for key, values in self._found.items() if values is not None)
+        yield from (key for key, values in self._found.items() if values is not None)
+        yield from (key for key in self._others if key not in self._found)
 
     def __len__(self) -> int:
-        return sum(values is not None for values in self._found.values())
+        return sum(1 for _ in self)
+
+
+def combined(known: Facts, others: Facts) -> Facts:
+    """Return facts with those of `others`, which may be lazy, that are not known otherwise."""
+    return LazyFacts(known, lambda _: None, others)

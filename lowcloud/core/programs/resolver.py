@@ -4,7 +4,7 @@ The result is stored with the job or endpoint, so that every later stage uses th
 """
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from lowcloud.core.errors import InvalidError
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 from lowcloud.core.telemetry.metrics import Definition
+from lowcloud.schemas.spelling import did_you_mean
 
 
 class UnknownImageError(InvalidError):
@@ -75,7 +76,7 @@ def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
     if found is None and (framework := frameworks.resolve_libraries(uri)):
         found = rules.of_framework(framework)
     if found is None:
-        raise unknown(uri)
+        raise unknown(uri, [image.name for image in images.registered(context)])
     return found
 
 
@@ -96,12 +97,15 @@ def requirements_of(image: Image) -> tuple[str, ...]:
     return found.lines if found else ()
 
 
-def unknown(uri: str) -> UnknownImageError:
-    """Return the error that says why an image cannot run, or how to register it."""
+def unknown(uri: str, own: Sequence[str] = ()) -> UnknownImageError:
+    """Return the error that says why an image cannot run, or how to register it; `own` are the registered images."""
     registration = f"lowcloud image add {uri} --python VENV (or --requirements FILE, --command COMMAND, --container)"
     if reason := unavailable.reason(uri):  # by its repository, which a user's own image may share
         return UnknownImageError(f"{reason} If the image {uri!r} is your own, register it: {registration}.")
-    known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
+    known = sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS})
+    match = algorithms.IMAGE.fullmatch(uri)
+    repository = match["repository"] if match else uri
+    meant = did_you_mean(uri, own) or did_you_mean(repository, [*own, *known], f"Known are {', '.join(known)}.")
     return UnknownImageError(
-        f"No program is known for the image {uri!r}. Register one: {registration}. Known: {known}."
+        f"No program is known for the image {uri!r}. {meant} An image of your own is registered by: {registration}."
     )

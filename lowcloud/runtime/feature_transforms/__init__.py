@@ -17,7 +17,7 @@ import numpy as np
 from lowcloud.runtime.feature_transforms import features
 from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Value, Vector
 from lowcloud.runtime.feature_transforms.expressions import check, compile_row, compute_column
-from lowcloud.runtime.feature_transforms.features import Feature
+from lowcloud.runtime.feature_transforms.features import Feature, Lookup, OneHot
 from lowcloud.schemas.expressions import columns_of, parse
 from lowcloud.schemas.transform import FILE, FORMAT, VERSION
 
@@ -70,6 +70,15 @@ class Transform:
             if name in required:
                 required |= trees[name]
         return tuple(source for source in self.sources if source.name in required)
+
+    @cached_property
+    def levels(self) -> dict[str, frozenset[str | None]]:
+        """The texts of each column that have an encoding of their own; None is the missing value."""
+        encoded = (feature for feature in self.features if isinstance(feature, OneHot | Lookup))
+        return {
+            feature.column: frozenset(feature.levels) | ({None} if feature.fill in feature.levels else frozenset())
+            for feature in encoded
+        }
 
     def row(self, cells: Sequence[Any]) -> list[float]:
         """Transform one row, given the raw cells (texts or JSON values) of the columns `used`, in order."""

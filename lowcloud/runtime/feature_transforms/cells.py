@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.feature_transforms import times
+from lowcloud.schemas import tables
+from lowcloud.schemas.tables import BLANKS
 
-BLANKS = " \t\r\n\v\f\u00a0\ufeff"
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-YES, NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
-BOOLEANS = {**dict.fromkeys(YES, 1.0), **dict.fromkeys(NO, 0.0)}
+NUMBER = re.compile(tables.NUMBER)
+BOOLEANS = {word: float(truth) for word, truth in tables.YES_NO.items()}
 
 Numbers = NDArray[np.float64]
 Value = float | str | None

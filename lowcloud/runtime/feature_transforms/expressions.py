@@ -23,6 +23,7 @@ from lowcloud.schemas.expressions import (
     NumberLiteral,
     TextLiteral,
 )
+from lowcloud.schemas.spelling import did_you_mean
 
 RowValues = Sequence[Value]
 Compute = Callable[[RowValues], float]
@@ -137,9 +138,8 @@ def _kind(node: Expression, kinds: Mapping[str, str], allowed: Sequence[str]) ->
     if not isinstance(node, ColumnReference):
         raise InvalidExpressionError(f"A column of {' or '.join(allowed)} was expected, not an expression.")
     if node.name not in kinds:
-        raise InvalidExpressionError(
-            f"There is no column {node.name!r}; the columns are {', '.join(map(repr, kinds))}."
-        )
+        hint = did_you_mean(node.name, kinds, f"The columns are {', '.join(map(repr, kinds))}.")
+        raise InvalidExpressionError(f"There is no column {node.name!r}. {hint}")
     if kinds[node.name] not in allowed:
         raise InvalidExpressionError(
             f"Column {node.name!r} has {kinds[node.name]} values; {allowed[0]} values were expected."

@@ -15,13 +15,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from lowcloud.runtime.feature_transforms import Transform
-from lowcloud.runtime.feature_transforms.cells import BLANKS
+from lowcloud.runtime.feature_transforms.cells import Texts
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
+from lowcloud.schemas.spelling import did_you_mean
+from lowcloud.schemas.tables import BLANKS, LONGEST_CELL
 
 CSV = "text/csv"
 CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
 KINDS = {"number": "a number", "time": "a time in the format of training", "boolean": "true or false", "text": "a text"}
-LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
+LOGGED_LEVELS = 100
 BATCH = 32  # from this number of rows on, processing columns is faster
 
 
@@ -41,6 +43,10 @@ class TransformedPredictor:
         self._required = set(self._used)
         self._known = {source.name for source in transform.sources}
         self._layouts = _layouts(transform)
+        self._levels = [
+            (i, name, transform.levels[name]) for i, name in enumerate(self._used) if name in transform.levels
+        ]
+        self._logged: set[tuple[str, str | None]] = set()
         transform.row([None] * len(self._used))  # builds what rows need, before the first request
 
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
@@ -57,6 +63,9 @@ class TransformedPredictor:
             for i, value in enumerate(values):
                 if value != value:
                     self._check_missing(cells[i], number, i)
+            for i, name, levels in self._levels:
+                if values[i] not in levels:
+                    self._log_unknown(name, values[i])  # type: ignore[arg-type]
             found.append(self._transform.features_of(values))
         return found
 
@@ -66,7 +75,24 @@ class TransformedPredictor:
             if isinstance(values, np.ndarray):
                 for row in np.flatnonzero(np.isnan(values)).tolist():
                     self._check_missing(rows[row][i], row + 1, i)
+        for _, name, levels in self._levels:
+            column = columns[name]
+            assert isinstance(column, Texts)
+            for level in column.levels:
+                if level not in levels:
+                    self._log_unknown(name, level)
         return self._transform.block(columns).tolist()  # type: ignore[no-any-return]
+
+    def _log_unknown(self, name: str, level: str | None) -> None:
+        """Write to the log, once, that a text is encoded as unknown."""
+        if (name, level) in self._logged or len(self._logged) > LOGGED_LEVELS:
+            return
+        self._logged.add((name, level))
+        if len(self._logged) > LOGGED_LEVELS:
+            print("Further values that training did not have are not written to the log.", flush=True)
+            return
+        shown = "a missing value" if level is None else repr(level[:60])
+        print(f"Column {name!r}: {shown} has no category in the training data, and counts as unknown.", flush=True)
 
     def _check_missing(self, cell: Any, number: int, column: int) -> None:
         """Raise BadRequestError for a cell without a value that does not mean a missing one."""
@@ -167,7 +193,8 @@ class TransformedPredictor:
             return
         for name, count in Counter(list(names)).items():
             if name not in self._known:
-                raise BadRequestError(f"{place}: there is no column {name!r}; the columns are {', '.join(self._used)}.")
+                hint = did_you_mean(name, self._used, f"The columns are {', '.join(self._used)}.")
+                raise BadRequestError(f"{place}: there is no column {name!r}. {hint}")
             if count > 1:
                 raise BadRequestError(f"{place} has the column {name!r} twice.")
         for name in self._used:

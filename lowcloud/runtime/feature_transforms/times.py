@@ -34,6 +34,14 @@ def _seconds(moment: datetime) -> float:
     return since.days * DAY_SECONDS + since.seconds + since.microseconds / 1e6
 
 
+def has_offset(text: str) -> bool | None:
+    """Return whether a time in ISO 8601 has a UTC offset; None if the text is none."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return None
+
+
 def days(seconds: Seconds) -> Seconds:
     return seconds / DAY_SECONDS
 

@@ -5,7 +5,6 @@ refuse is read cell by cell (csv_rows.py), which alone decides what is valid and
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -25,10 +24,11 @@ from lowcloud.runtime.formats.table import DenseTable
 CHUNK_BYTES = 1 << 19  # stays in the processor's cache until it is in the table
 LINE_MARK = 9e-307  # ends each line; a chunk that contains this number itself is read cell by cell
 LINE_END = b",9e-307,"
-EMPTY_MARK = 9e-306
-EMPTY = b"9e-306"
-BARE_POINT = re.compile(rb"\.(?![0-9])(?<![0-9]\.)")  # without digits it is no number, but a zero would make it one
-QUOTE, SEPARATORS = b'"'[0], b",\r\n"
+COMMA, LINE, POINT, QUOTE, ZERO = b',\n."0'
+NO_STRUCTURE = bytes(set(range(256)) - set(b'",\r\n'))
+IS_DIGIT, TAKES_ZERO, SEPARATES = (
+    np.isin(np.arange(256), np.frombuffer(some, np.uint8)) for some in (b"0123456789", b",\n-", b",\r\n")
+)
 
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
 Numbers = NDArray[np.float64]
@@ -89,22 +89,29 @@ def read_fast(chunk: bytes, lines: int, layout: Layout, parser: simdjson.Parser)
 
 def _parse_irregular(chunk: bytes, empty: float | None, parser: simdjson.Parser) -> Numbers | None:
     """Parse a chunk with quoted fields, empty cells or numbers that JSON does not have; None if it cannot."""
-    if b'"' in chunk:
-        chunk = _without_quotes(chunk)
-    if b"_" in chunk or EMPTY in chunk or BARE_POINT.search(chunk):  # "_" as in 1_000
+    if b"_" in chunk:  # as in 1_000
         return None
-    chunk = _with_leading_zeros(chunk)
-    if empty is not None:
-        chunk = _mark_empty_cells(chunk)
-    numbers = _parse_json(chunk, parser)
+    if b'"' in chunk:
+        if not _are_quoted_fields(chunk):
+            return None
+        chunk = chunk.translate(None, b'"')
+        if (numbers := _parse_json(chunk, parser)) is not None:
+            return numbers
+    text, places = _fill_empty_cells(chunk)
+    if len(places) and empty is None:
+        return None
+    numbers = _parse_json(text, parser)
     if numbers is None:
-        numbers = _parse_floats(chunk, empty)
-    if numbers is None or empty is None:
-        return numbers
-    is_empty = numbers == EMPTY_MARK
-    if np.count_nonzero(is_empty) != chunk.count(EMPTY):
-        return None  # the number itself occurs, in another spelling
-    return np.where(is_empty, empty, numbers)
+        with_zeros = _with_leading_zeros(text)
+        if with_zeros is None:
+            return None
+        numbers = _parse_json(with_zeros, parser)
+        if numbers is None:
+            numbers = _parse_floats(text, empty)
+    if numbers is not None and len(places):
+        numbers = numbers.copy()
+        numbers[places] = empty
+    return numbers
 
 
 def _find_layout(chunk: bytes, line: int, name: str, table: DenseTable, others: bytes) -> Layout | None:
@@ -149,29 +156,37 @@ def _error(error: csv_rows.RowError, text: bytes, line: int, layout: Layout) -> 
     return ClientError(f"{place}{error.problem}. {error.remedy}")
 
 
-def _without_quotes(chunk: bytes) -> bytes:
-    """Return the chunk without the quotation marks around fields, if all are such, and no field contains separators."""
+def _fill_empty_cells(chunk: bytes) -> tuple[bytes, NDArray[np.int64]]:
+    """Return the chunk with 0 in empty cells, and the places of these among its numbers and the marks of lines."""
+    chunk = chunk.replace(b"\r\n", b"\n") if b"\r" in chunk else chunk
+    raw = np.frombuffer(b"\n" + chunk + (b"" if chunk.endswith(b"\n") else b"\n"), np.uint8)
+    separators = np.flatnonzero((raw == COMMA) | (raw == LINE))
+    cells = np.flatnonzero(np.diff(separators) == 1)  # cell i follows separator i
+    if not len(cells):
+        return chunk, cells
+    lines = np.cumsum(raw[separators] == LINE)[cells] - 1  # before each
+    return np.insert(raw, separators[cells] + 1, ZERO)[1:].tobytes(), cells + lines
+
+
+def _with_leading_zeros(text: bytes) -> bytes | None:
+    """Return the text with 0.5 for .5, as JSON requires; None if it has a point without digits, which is no number."""
+    raw = np.frombuffer(b"\n" + text + b"\n", np.uint8)
+    points = np.flatnonzero(raw == POINT)
+    has_digit = IS_DIGIT[raw[points - 1]]
+    if not (has_digit | IS_DIGIT[raw[points + 1]]).all():
+        return None
+    return np.insert(raw, points[~has_digit & TAKES_ZERO[raw[points - 1]]], ZERO)[1:-1].tobytes()
+
+
+def _are_quoted_fields(chunk: bytes) -> bool:
+    """Return whether all quotation marks are at the ends of fields that have two, and no separators within."""
     raw = np.frombuffer(b"\n" + chunk + b"\n", np.uint8)
     quotes = np.flatnonzero(raw == QUOTE)
-    is_separator = np.isin(raw, np.frombuffer(SEPARATORS, np.uint8))
-    count = np.cumsum(is_separator)
-    opening, closing = quotes[: len(quotes) // 2 * 2 : 2], quotes[1::2]
-    are_fields = is_separator[opening - 1] & is_separator[closing + 1] & (count[opening] == count[closing])
-    return chunk.replace(b'"', b"") if are_fields.all() and len(quotes) % 2 == 0 else chunk
-
-
-def _with_leading_zeros(chunk: bytes) -> bytes:
-    """Return the chunk with 0.5 for .5, as JSON requires; a digit follows each point that begins a number."""
-    chunk = chunk.replace(b",.", b",0.").replace(b"\n.", b"\n0.").replace(b"-.", b"-0.")
-    return b"0" + chunk if chunk.startswith(b".") else chunk
-
-
-def _mark_empty_cells(chunk: bytes) -> bytes:
-    text = b"\n" + chunk.replace(b"\r\n", b"\n")
-    text = text if text.endswith(b"\n") else text + b"\n"
-    for _ in range(2):  # the second pass finds cells that share a comma with one found before
-        text = text.replace(b",,", b"," + EMPTY + b",")
-    return text.replace(b"\n,", b"\n" + EMPTY + b",").replace(b",\n", b"," + EMPTY + b"\n")[1:]
+    opening, closing = quotes[::2], quotes[1::2]
+    if len(opening) != len(closing):
+        return False
+    are_ends = SEPARATES[raw[opening - 1]].all() and SEPARATES[raw[closing + 1]].all()
+    return bool(are_ends) and chunk.translate(None, NO_STRUCTURE).count(b'""') == len(opening)
 
 
 def _parse_json(chunk: bytes, parser: simdjson.Parser) -> Numbers | None:

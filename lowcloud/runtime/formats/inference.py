@@ -216,6 +216,8 @@ def _row(values: Matrix, keys: NDArray[np.uint64] | None, expected: RowFormat, p
         if len(values) != expected.features:
             raise _width_error(place, len(values), expected.features)
         return values
+    if np.unique(keys).size < keys.size:
+        raise BadRequestError(f"{place} has a key twice.")
     if keys.shape != values.shape or (keys.size and int(keys.max()) >= expected.features):
         raise BadRequestError(f"{place}: there must be as many keys as values, each below {expected.features}.")
     dense = np.full(expected.features, nan if expected.allows_missing else 0.0)

@@ -31,7 +31,9 @@ def read(stream: BinaryIO, name: str, table: SparseTable) -> None:
     parser = simdjson.Parser()
     line = 1
     for chunk in chunks(stream):
-        rows = parse(chunk, parser) or _read_exact(chunk, name, line)
+        rows = parse(chunk, parser)
+        if rows is None or (len(rows.labels) and table.has_groups not in (None, rows.queries is not None)):
+            raise _first_error(chunk, name, line, table.has_groups)
         line += chunk.count(b"\n")
         if len(rows.labels):
             table.append(rows, name)
@@ -103,12 +105,15 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8], queries_c
         if not ((groups == np.floor(groups)) & (groups >= 0) & (groups < 2**32)).all():
             return None
         group_rows = np.repeat(np.arange(len(counts)), counts)[grouped]
-        queries = np.zeros(len(counts), np.int64)
-        queries[group_rows] = values[grouped]
-        counts = counts - np.bincount(group_rows, minlength=len(counts))
+        if not np.array_equal(group_rows, np.arange(len(counts))):
+            return None  # a row has several groups or none
+        queries = groups.astype(np.int64)
+        counts = counts - 1
         columns, values = columns[~grouped], values[~grouped]
     indices = columns.astype(np.int64)
     labels = numbers[starts]
+    if _have_repeated(indices, counts):
+        return None
     is_valid = (indices == columns).all() and not ((indices < 0) | (indices > MAX_COLUMN)).any()
     if not (is_valid and np.isfinite(labels).all() and not np.isinf(values).any()):
         return None
@@ -117,17 +122,36 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8], queries_c
     return SparseRows(counts, indices, values, labels, weights, queries)
 
 
+def _have_repeated(indices: NDArray[np.int64], counts: NDArray[np.int64]) -> bool:
+    """Return whether a row has a column twice."""
+    is_after = np.diff(indices) > 0
+    borders = np.cumsum(counts)[:-1] - 1  # between the last column of a row and the first of the next
+    is_after[borders[(borders >= 0) & (borders < len(is_after))]] = True
+    if is_after.all():
+        return False
+    places = np.column_stack([np.repeat(np.arange(len(counts)), counts), indices])
+    return len(np.unique(places, axis=0)) < len(places)
+
+
 def _no_rows() -> SparseRows:
     empty = np.empty(0, np.int64)
     return SparseRows(empty, empty, np.empty(0), np.empty(0))
 
 
-def _read_exact(chunk: bytes, name: str, first_line: int) -> SparseRows:
-    """Parse a chunk line by line. Raises ClientError at the first error."""
+def _first_error(chunk: bytes, name: str, first_line: int, has_groups: bool | None) -> ClientError:
+    """Return the first error of an invalid chunk, or of one whose rows differ in having groups from those before."""
     parser = simdjson.Parser()
     for number, line in enumerate(chunk.split(b"\n"), first_line):
-        if parse(line, parser) is None:
-            raise _line_error(line, f"{name}, line {number}")
+        place = f"{name}, line {number}"
+        rows = parse(line, parser)
+        if rows is None:
+            return _line_error(line, place)
+        if not len(rows.labels):
+            continue
+        if has_groups not in (None, rows.queries is not None):
+            what = "no group, but those before it have one" if has_groups else "a group, but those before it have none"
+            return ClientError(f"{place}: the row has {what}. Give every row qid:group, or none.")
+        has_groups = rows.queries is not None
     raise AssertionError("an invalid chunk has an invalid line")
 
 
@@ -142,6 +166,7 @@ def _line_error(line: bytes, place: str) -> ClientError:
         )
     if not all(_is_number(part) for part in label.split(":")) or label.count(":") > 1:
         return ClientError(f"{place}: {label[:60]!r} is not a label. Begin each line with label or label:weight.")
+    seen: set[str | float] = set()
     for entry in entries:
         column, colon, value = entry.partition(":")
         if column == "qid" and not (value.isascii() and value.isdigit() and int(value) < 2**32):
@@ -155,6 +180,10 @@ def _line_error(line: bytes, place: str) -> ClientError:
                 f"{place}: {entry[:60]!r} is not column:value with a non-negative integer column and a finite value. "
                 "Correct the line or the channel's ContentType."
             )
+        place_in_row = column if column == "qid" else float(column)
+        if place_in_row in seen:
+            return ClientError(f"{place}: {column[:60]!r} occurs twice. Give each column of a row one value.")
+        seen.add(place_in_row)
     return ClientError(
         f"{place}: the label or weight {label[:60]!r} is invalid: both must be finite, and a weight not negative."
     )

@@ -150,6 +150,8 @@ def _tensor(data: memoryview, start: int, end: int, dtype: np.dtype[Any] | None)
             values, at = np.array(_varints(data, a, b), np.uint64).astype(np.uint32).view(np.int32), a
         elif number == 2:
             keys = np.array(_varints(data, a, b), np.uint64)
+            if keys.size and not (keys[1:] > keys[:-1]).all() and np.unique(keys).size < keys.size:
+                raise MalformedRecordError("a tensor has a sparse key twice", a)
         elif number == 3:
             shape = tuple(_varints(data, a, b))
     if keys is None and not values.size and shape and 0 not in shape:

@@ -75,6 +75,11 @@ class SparseTable:
         return SparseMatrix(starts, self._concatenated("indices"), self._concatenated("values"), width)
 
     @property
+    def has_groups(self) -> bool | None:
+        """Whether the rows have ranking groups; None if there are no rows."""
+        return self._parts[0].queries is not None if self._parts else None
+
+    @property
     def labels(self) -> NDArray[np.float64]:
         return np.asarray(self._concatenated("labels"))
 

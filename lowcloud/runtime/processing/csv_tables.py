@@ -16,15 +16,13 @@ from typing import TextIO, cast
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.feature_transforms.cells import BLANKS, NUMBER
+from lowcloud.runtime.feature_transforms.cells import NUMBER
 from lowcloud.runtime.processing.program import Arguments
+from lowcloud.schemas.tables import BLANKS, DECIMAL_COMMA, DELIMITERS, LONGEST_CELL, QUOTED
 
 GZIP_MAGIC = b"\x1f\x8b"
-LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
 CHUNK_ROWS = 20_000
-QUOTED = r'"(?:[^"]|"")*"'
-DECIMAL_COMMA = r"^[ \t]*([+-]?[0-9]*),([0-9]+(?:[eE][+-]?[0-9]+)?)[ \t]*$"
-DECIMAL_POINT = r"^[ \t]*[+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?[ \t]*$"
+OTHER_DELIMITERS = DELIMITERS.replace(",", "")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,9 @@ def width(path: Path, settings: Arguments) -> int:
 
 
 def _check_delimiter(file: CsvFile, first: tuple[str, ...], line: int, settings: Arguments) -> None:
-    other = next((one for one in ";\t|" if len(first) == 1 and one in first[0] and one != file.delimiter), None)
+    other = next(
+        (one for one in OTHER_DELIMITERS if len(first) == 1 and one in first[0] and one != file.delimiter), None
+    )
     if other and not settings.names("columns"):
         word = "tab" if other == "\t" else other
         raise ClientError(
@@ -221,7 +221,7 @@ def _hint(file: CsvFile, *rows: Sequence[str]) -> str:
     if any(row and row[0].lstrip().startswith("#") for row in rows) and not file.comment:
         return " A line begins with #: pass comment=# if that is a comment."
     separator = next(
-        (one for one in ";\t|" if one != file.delimiter and all(one in "".join(row) for row in rows)), None
+        (one for one in OTHER_DELIMITERS if one != file.delimiter and all(one in "".join(row) for row in rows)), None
     )
     if separator is None:
         return ""
@@ -248,16 +248,16 @@ def _with_decimal_points(frame: pl.DataFrame, name: str, decimal: str) -> pl.Dat
     if decimal == ".":
         return frame
     for column in frame.get_columns():
-        filled = column.drop_nulls()
+        filled = column.drop_nulls().str.strip_chars(BLANKS)
         has_comma = filled.str.contains(DECIMAL_COMMA)
         if not has_comma.any():
             continue
         if decimal == ",":
-            frame = frame.with_columns(column.str.replace(DECIMAL_COMMA, "${1}.${2}"))
-        elif (has_comma | filled.str.contains(DECIMAL_POINT)).sum() * 2 > len(filled):
+            frame = frame.with_columns(column.str.strip_chars(BLANKS).str.replace(DECIMAL_COMMA, "${1}.${2}"))
+        elif (has_comma | filled.str.contains(f"^{NUMBER.pattern}$")).sum() * 2 > len(filled):
             cell = filled.filter(has_comma)[0]
             raise ClientError(
-                f"{name}, column {column.name!r} has numbers with commas, such as {cell.strip()!r}. Pass decimal=, if "
-                "that is the decimal sign, or decimal=. to read them as texts."
+                f"{name}, column {column.name!r} has numbers with commas, such as {cell!r}. Pass decimal=, if "
+                "that is the decimal sign, or decimal=. if it is none."
             )
     return frame

@@ -5,12 +5,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
-from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments
+from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments, csv_arguments
+from lowcloud.schemas.spelling import did_you_mean
 
 MESSAGE = "output/message"  # the ExitMessage of a SageMaker processing job
 
@@ -45,7 +45,7 @@ class Arguments:
 
     @property
     def delimiter(self) -> str:
-        return "\t" if self.text("delimiter") in ("tab", r"\t") else self.text("delimiter")
+        return csv_arguments.to_delimiter(self.text("delimiter"))
 
 
 def run(command_line: Sequence[str], schema: Schema, process: Callable[[Path, Arguments], None]) -> int:
@@ -71,9 +71,8 @@ def require_columns(names: Sequence[str], existing: Sequence[str], argument: str
     """Raise ClientError if an argument names a column that does not exist."""
     for name in names:
         if name not in existing:
-            close = get_close_matches(name, existing, 1)
             shown = ", ".join(map(repr, existing[:30])) + (", ..." if len(existing) > 30 else "")
-            hint = f"Did you mean {close[0]!r}?" if close else f"The columns are {shown}."
+            hint = did_you_mean(name, existing, f"The columns are {shown}.")
             raise ClientError(f"Argument {argument}: there is no column {name!r}. {hint}")
 
 

@@ -3,6 +3,8 @@
 Files are matched by the names of their columns. An index that pandas wrote is no column.
 """
 
+import re
+import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from lowcloud.runtime.processing.program import Arguments
 from lowcloud.schemas.expressions import columns_of, parse_assignments
 from lowcloud.schemas.tables import UNNAMED_INDEX, is_hidden
 
+GZIP_FORMAT = 31  # of zlib: with the header of gzip
 PARQUET_MAGIC = b"PAR1"
+JSON_START = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?[{\[]\s*["{}\[\]0-9]')
 
 
 def read(folder: Path, settings: Arguments, skip: Sequence[str] = (), *, is_evaluation: bool = False) -> pl.DataFrame:
@@ -52,7 +56,20 @@ def read_file(path: Path, name: str, settings: Arguments, is_evaluation: bool) -
         return _read_parquet(path, name, None if is_evaluation else _named_columns(settings))
     if b"\0" in start and start[:2] != GZIP_MAGIC:
         raise ClientError(f"{name} is neither CSV nor Parquet. Convert it to one of them.")
+    if JSON_START.match(_unpacked(start)):
+        raise ClientError(
+            f"{name} is JSON. Convert it to CSV or Parquet, for example with pandas: "
+            "read_json(path, lines=True).to_parquet(...)."
+        )
     return csv_tables.read(path, name, settings, is_evaluation)
+
+
+def _unpacked(start: bytes) -> bytes:
+    """Return the beginning of a file, decompressed if it is gzip; damage is reported when all is read."""
+    try:
+        return zlib.decompressobj(GZIP_FORMAT).decompress(start) if start[:2] == GZIP_MAGIC else start
+    except zlib.error:
+        return b""
 
 
 def width(paths: Sequence[Path], settings: Arguments) -> int:

@@ -1,6 +1,5 @@
 """Trainers of models: a built-in algorithm, a script or a function, as image, hyperparameters and source code."""
 
-import difflib
 import hashlib
 import inspect
 import json
@@ -12,7 +11,8 @@ from typing import Any, TypeAlias
 
 from lowcloud.catalog import algorithms, unavailable
 from lowcloud.schemas import InvalidHyperparametersError
-from lowcloud.sdk import storage
+from lowcloud.schemas.spelling import did_you_mean
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.code import imports
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data.channels import Channel, ModelKind
@@ -72,11 +72,8 @@ def read_model(model: Model) -> Trainer:
     if found is None and (reason := unavailable.algorithm_reason(str(model))):
         raise InvalidInputError(reason)
     if found is None:
-        close = difflib.get_close_matches(str(model), _built_in_programs(), 1)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        raise InvalidInputError(
-            f"There is no built-in algorithm or script {str(model)!r}. {hint}Built-in algorithms: {_built_in_names()}."
-        )
+        known = did_you_mean(model, _built_in_programs(), f"Built-in algorithms: {_built_in_names()}.")
+        raise InvalidInputError(f"There is no built-in algorithm or script {str(model)!r}. {known}")
     return Trainer(
         found.name,
         ModelKind.BUILT_IN,
@@ -131,12 +128,15 @@ def read_requirements(chosen: Trainer, given: Requirements | None) -> bytes:
     if given is None:
         return b""
     if chosen.model_kind is ModelKind.BUILT_IN:
-        raise InvalidInputError("requirements are for scripts and functions; a built-in algorithm needs none.")
+        raise InvalidInputError(
+            f"{wording.argument('requirements')} is for scripts and functions; a built-in algorithm needs none."
+        )
     if not isinstance(given, str | Path):
         return "".join(f"{line}\n" for line in given).encode()
     path = Path(given).expanduser()
     if not path.is_file():
-        raise InvalidInputError(f"There is no requirements file {str(path)!r}. A list of requirements is accepted too.")
+        also = wording.either(" A list of requirements is accepted too.", "")
+        raise InvalidInputError(f"There is no requirements file {str(path)!r}.{also}")
     return path.read_bytes()
 
 

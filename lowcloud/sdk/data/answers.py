@@ -4,6 +4,7 @@ import json
 from io import BytesIO
 from typing import Any
 
+from lowcloud.sdk import wording
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.labels import LABEL, PROBABILITY
 from lowcloud.sdk.errors import InvalidInputError, PredictionFailedError
@@ -19,7 +20,10 @@ def to_predictions(responses: list[tuple[bytes, str]], columns: Columns | None =
     import numpy as np
 
     if columns is not None and columns.classes is not None:
-        return np.array(columns.classes)[_codes(_items(responses), columns.scores)]
+        labels = np.array(columns.classes)
+        if labels.tolist() != list(columns.classes):  # whole numbers that no type of numpy has all
+            labels = np.array(columns.classes, object)
+        return labels[_codes(_items(responses), columns.scores)]
     parts = [_decode(body, content_type) for body, content_type in responses]
     if all(isinstance(part, np.ndarray) for part in parts):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -35,8 +39,9 @@ def to_probabilities(responses: list[tuple[bytes, str]], columns: Columns | None
 
     if columns is None or columns.classes is None:
         raise InvalidInputError(
-            "This model has no classes that are known here: probabilities=True is for built-in classifiers that "
-            "lowcloud.train() has trained."
+            "This model has no classes that are known here: "
+            f"{wording.argument('probabilities', True)} is for built-in classifiers that "
+            f"{wording.either('lowcloud.train()', '`lowcloud train`')} has trained."
         )
     if columns.scores != PROBABILITY:
         raise InvalidInputError(

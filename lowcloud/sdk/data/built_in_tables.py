@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.schemas.spelling import did_you_mean
+from lowcloud.sdk import wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import cells, encoding, files, labels, sources, tables
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns, match
@@ -72,7 +74,8 @@ def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTab
     label = _label(train, options.target)
     kinds = {name: kind for name, kind in options.reading.types.items() if name in train.frame.columns}
     if lacking := [name for name in options.reading.types if name not in train.frame.columns]:
-        raise InvalidInputError(f"reading: there is no column {lacking[0]!r} in {train.places.what}.")
+        hint = did_you_mean(lacking[0], train.frame.columns, f"Its columns are {format_names(train.frame.columns)}.")
+        raise InvalidInputError(f"reading: there is no column {lacking[0]!r} in {train.places.what}. {hint}")
     typed = _typed(train, label, kinds, options.reading, notes)
     kinds = {name: cells.kind_of(typed.frame[name]) for name in typed.frame.columns} | kinds
     kinds[label] = "text" if typed.frame[label].dtype == pl.String else kinds[label]  # labels keep their spelling
@@ -96,7 +99,8 @@ def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawT
     if options.is_raw and not is_table:
         if options.target is not None or options.fraction is not None:
             raise InvalidInputError(
-                "raw=True sends files as they are; target= and a fraction for validation need a table."
+                f"{wording.argument('raw', True)} sends files as they are; "
+                f"{wording.argument('target')} and a fraction for validation need a table."
             )
         return None
     known = (options.target,) if isinstance(options.target, str) else ()
@@ -107,10 +111,11 @@ def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawT
     )
     if table is None:
         if is_needed and name == TRAIN:
-            argument = "target=" if options.target is not None else f"validation={options.fraction}"
+            is_target = options.target is not None
+            argument = wording.argument("target") if is_target else wording.argument("validation", options.fraction)
+            accepted = wording.either(f"{files.ACCEPTED}, or in memory", files.ACCEPTED)
             raise InvalidInputError(
-                f"{argument} needs a table ({files.ACCEPTED}, or in memory); the rows of {source!r} have their label "
-                "in them."
+                f"{argument} needs a table ({accepted}); the rows of {source!r} have their label in them."
             )
         return None
     return files.without_index(table, options.reading, known)
@@ -133,7 +138,9 @@ def _label(table: RawTable, target: str | int | None) -> str:
     what = table.places.what
     if target is None and table.is_named:
         has = " has a header" if what != "the data" else " has column names"
-        raise InvalidInputError(f"{what}{has}. Set target= to the label column, one of {format_names(names)}.")
+        raise InvalidInputError(
+            f"{what}{has}. Set {wording.argument('target')} to the label column, one of {format_names(names)}."
+        )
     target = 0 if target is None else target
     if isinstance(target, int) and target in table.names:  # a DataFrame's columns can have any numbers for names
         target = table.names.index(target)
@@ -141,7 +148,8 @@ def _label(table: RawTable, target: str | int | None) -> str:
         raise InvalidInputError(f"There is no column {target} in {what}, which has {len(names)} columns.")
     label = names[target] if isinstance(target, int) else target
     if label not in names:
-        raise InvalidInputError(f"There is no column {label!r} in {what}; its columns are {format_names(names)}.")
+        hint = did_you_mean(label, names, f"Its columns are {format_names(names)}.")
+        raise InvalidInputError(f"There is no column {label!r} in {what}. {hint}")
     if len(names) == 1:
         raise InvalidInputError(f"The only column in {what} is the label {label!r}.")
     return label
@@ -210,9 +218,12 @@ def _encoded(
     if encoding.is_needed(train.frame, train.label, target):
         document = encoding.fit(train.frame, train.label, target, options.algorithm, options.reading, train.places)
         notes.append(encoding.describe(document, train.label, spelled))
+        for table in found.values():
+            notes += encoding.unknown_notes(table.frame, encoding.levels_of(document), table.places)
     contents = {name: _csv(_numbers(table, target, document)) for name, table in found.items()}
     feature_kinds = tuple(kinds[name] for name in train.frame.columns[1:])
-    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None)
+    levels = encoding.levels_of(document) if document else {}
+    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None, levels)
     transform = encoding.to_bytes(document) if document else b""
     return EncodedTables(contents, columns, transform, target.parameters, tuple(notes))
 
@@ -240,8 +251,8 @@ def _check_numbers(table: _Table) -> None:
     texts = [name for name, kind in table.frame.schema.items() if not (kind.is_numeric() or kind == pl.Boolean)]
     if texts:
         raise InvalidInputError(
-            f"Not numeric in {table.places.what}: {format_names(texts)}. With raw=True or a given transform, texts "
-            "and dates are not encoded."
+            f"Not numeric in {table.places.what}: {format_names(texts)}. "
+            f"With {wording.argument('raw', True)} or a given transform, texts and dates are not encoded."
         )
 
 

@@ -1,30 +1,28 @@
 """The values of columns: texts become numbers, booleans or times, by the same rules whatever the table's source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.sdk.data.reading import Places, Reading, remedy
+from lowcloud.schemas.tables import (
+    BLANKS,
+    CODE,
+    DATE_LIKE,
+    DECIMAL_COMMA,
+    NUMBER_LIKE,
+    OTHER_DATE,
+    TRUTH_PAIRS,
+    TRUTHS,
+    YES_NO,
+)
+from lowcloud.sdk import wording
+from lowcloud.sdk.data.reading import Places, Reading
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import polars as pl
 
-BLANKS = " \t\r\n\v\f\u00a0\ufeff"
-DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-NUMBER_LIKE = (  # what polars reads as a number, and what is meant as one; a point alone is SAS' missing value
-    r"^[+-]?[$€£¥]?[.,]?[0-9][0-9.,'_ \u00a0]*(?:[eE][+-]?[0-9]+)?[%€]?$|^[+-]?(?i:inf|infinity|nan)$"
-    r"|^0[xX][0-9a-fA-F]+$|^\.$"
-)
-LEADING_ZERO = r"^[+-]?0[0-9]"
-OTHER_DATE = (
-    r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
-)
-DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-TRUTHS = {"true": True, "false": False}
-YES_NO = {**TRUTHS, "yes": True, "no": False, "y": True, "n": False, "t": True, "f": False, "1": True, "0": False}
-YES_NO |= {"1.0": True, "0.0": False}  # as floating-point numbers are written
 
 
 def parse(
@@ -41,7 +39,9 @@ def parse(
     texts = _cleaned(frame.select(pl.col(pl.String)), reading)
     possible = texts.select(name for name in texts.columns if kinds.get(name, "number") == "number")
     found = _all_numbers(possible)
-    _note_leading_zeros(possible.select(name for name in found if name not in kinds), places, notes)
+    for name in _codes(possible.select(name for name in found if name not in kinds), places, notes):
+        del found[name]
+        kinds = {**kinds, name: "text"}
     found |= _with_decimal_commas(possible, found, reading, places, notes)
     typed, of_text = [], set(texts.columns)
     for name in frame.columns:
@@ -95,7 +95,8 @@ def _plain(column: "pl.Series", places: Places) -> "pl.Series":
         return column.fill_nan(None)
     if kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Date):
         return column
-    advice = "give its seconds, such as .dt.total_seconds()" if kind == pl.Duration else "give numbers or texts"
+    seconds = wording.either("give its seconds, such as .dt.total_seconds()", "give its seconds")
+    advice = seconds if kind == pl.Duration else "give numbers or texts"
     raise InvalidInputError(
         f"The column {column.name!r} in {places.what} has type {kind}; {advice}, or leave the column out."
     )
@@ -125,14 +126,19 @@ def _all_numbers(texts: "pl.DataFrame") -> dict[str, "pl.Series"]:
     return found
 
 
-def _note_leading_zeros(numbers: "pl.DataFrame", places: Places, notes: list[str]) -> None:
-    """Say that zeros before numbers are lost: codes such as 007 and 7 become the same."""
+def _codes(numbers: "pl.DataFrame", places: Places, notes: list[str]) -> list[str]:
+    """Return the columns of numbers that are codes, such as 007: as numbers they would lose their zeros."""
     import polars as pl
 
-    has_zeros = numbers.select((pl.all().str.contains(LEADING_ZERO)).any())
-    for name in (name for name in has_zeros.columns if has_zeros[name][0]):
-        as_texts = remedy(types={name: "text"})
-        notes.append(f"{places.what}: {name!r} was read as numbers, without the leading zeros; {as_texts} keeps them")
+    are_codes = numbers.select(pl.all().str.contains(CODE).any())
+    found = [name for name in are_codes.columns if are_codes[name][0]]
+    for name in found:
+        example = numbers[name].filter(numbers[name].str.contains(CODE))[0]
+        notes.append(
+            f"{places.what}: {name!r} was read as texts, because of leading zeros ({example}); "
+            f"{wording.reading(types={name: 'number'})} reads numbers"
+        )
+    return found
 
 
 def _with_decimal_commas(
@@ -179,8 +185,8 @@ def _has_decimal_commas(column: "pl.Series", reading: Reading, places: Places) -
     if reading.decimal is None and column.filter(commas).str.contains(GROUPED).all():
         raise InvalidInputError(
             f"{places.cell(row, column.name)}: {column[row]!r} can be {column[row].replace(',', '.')} or "
-            f"{column[row].replace(',', '')}. {remedy(decimal=',')} reads decimal commas; otherwise write numbers "
-            "without separators of thousands."
+            f"{column[row].replace(',', '')}. {wording.reading(decimal=',')} reads decimal commas; otherwise "
+            "write numbers without separators of thousands."
         )
     return True
 
@@ -200,10 +206,10 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
         row = int(column.is_not_null().arg_max() or 0)
         raise InvalidInputError(
             f"{places.cell(row, column.name)}: {column[row][:40]!r} looks like a date or a time. Write dates as "
-            f"2024-12-31 or 2024-12-31T18:00; {remedy(types={column.name: 'text'})} reads texts."
+            f"2024-12-31 or 2024-12-31T18:00; {wording.reading(types={column.name: 'text'})} reads texts."
         )
     if kind == "number" or present.str.contains(NUMBER_LIKE).sum() * 2 >= len(present):
-        as_texts = remedy(types={column.name: "text"})
+        as_texts = wording.reading(types={column.name: "text"})
         advice = " Correct it, or leave the cell empty if the value is missing"
         numbers = column.cast(pl.Float64, strict=False)
         numbers = numbers.set(~numbers.is_finite().fill_null(True), None)
@@ -221,9 +227,11 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
 def _times(column: "pl.Series", places: Places) -> "pl.Series":
     import polars as pl
 
-    distinct = column.drop_nulls().unique()
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    moments = [_moment(text) for text in distinct]
+    check_offsets(column.name, zip(distinct, moments, strict=True), places)
     times = column.replace_strict(
-        distinct, [_moment(text) for text in distinct], default=None, return_dtype=pl.Datetime("us")
+        distinct, [in_utc(moment) for moment in moments], default=None, return_dtype=pl.Datetime("us")
     )
     _refuse(column, times, column, places, "is not a date or time (ISO 8601)")
     return times
@@ -231,10 +239,24 @@ def _times(column: "pl.Series", places: Places) -> "pl.Series":
 
 def _moment(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return the moment in UTC, without an offset; one without an offset is in UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+
+
+def check_offsets(name: str, moments: Iterable[tuple[Any, datetime | None]], places: Places) -> None:
+    """Raise InvalidInputError if some moments, given with their spellings, have a UTC offset and others do not."""
+    examples = {moment.tzinfo is None: spelling for spelling, moment in moments if moment is not None}
+    if len(examples) > 1:
+        raise InvalidInputError(
+            f"The column {name!r} in {places.what} has times with a UTC offset ({examples[False]}) and without "
+            f"({examples[True]}). Write all with their offset, or all without it: then they are in UTC."
+        )
 
 
 def _as_kind(column: "pl.Series", kind: str | None, places: Places) -> "pl.Series":
@@ -289,7 +311,7 @@ def _refuse(
 def _are_yes_and_no(column: "pl.Series") -> bool:
     words = column.drop_nulls().unique()
     lowered = set(words.head(3).str.to_lowercase())
-    return lowered in ({"yes", "no"}, {"y", "n"}, {"t", "f"}) and len(words) == 2
+    return lowered in TRUTH_PAIRS and len(words) == 2
 
 
 def to_plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Turns tables, files and URLs into input channels: uploaded once, in the format that the model's code reads."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lowcloud.schemas import transform
-from lowcloud.sdk import storage
+from lowcloud.schemas.spelling import did_you_mean
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import built_in_tables, sources, tables
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.files import format_of, suffix_of
 from lowcloud.sdk.data.reading import Reading
-from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
+from lowcloud.sdk.data.sources import OTHER_FORMATS, Size
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def prepare(
     """Read, check and encode the data; nothing is sent. Raises InvalidInputError."""
     named = _sources(data, validation)
     if target is not None and consumer.model_kind is not ModelKind.BUILT_IN:
-        raise InvalidInputError("target is for built-in algorithms; your own code selects the label itself.")
+        raise InvalidInputError(
+            f"{wording.argument('target')} is for built-in algorithms; your own code selects the label itself."
+        )
     is_built_in = consumer.model_kind is ModelKind.BUILT_IN
     if not allow_large:
         sources.check_size(sources.measure(named, is_table=is_built_in))
@@ -139,24 +141,31 @@ def _sources(data: Data, validation: Source | float | None) -> dict[str, Source]
     """Return the data given for each channel, before a fraction is held out."""
     if isinstance(validation, int) or (isinstance(validation, float) and not 0 < validation < 1):
         raise InvalidInputError(
-            f"validation={validation!r} is neither data nor a fraction of the rows: give a number between 0 and 1, "
-            "such as 0.2 for a fifth of them."
+            f"{wording.argument('validation', validation)} is neither data nor a fraction of the rows: give "
+            "a number between 0 and 1, such as 0.2 for a fifth of them."
         )
     if isinstance(data, Mapping):
         if validation is not None and "validation" in data:
-            raise InvalidInputError("validation is given twice: as an argument, and as a channel of the mapping.")
+            raise InvalidInputError(
+                "The validation data is given twice: by "
+                f"{wording.argument('validation')} and by {wording.either('the mapping', '--channel')}."
+            )
         named = dict(data)
     else:
         named = {"train": data}
     if isinstance(validation, float) and "train" not in named:
-        raise InvalidInputError(f"validation={validation} holds out rows of the channel 'train', which is not given.")
+        raise InvalidInputError(
+            f"{wording.argument('validation', validation)} holds out rows of the channel 'train', which is not given."
+        )
     if validation is not None and not isinstance(validation, float):
         named["validation"] = validation
     if invalid := next((name for name in named if not CHANNEL.fullmatch(name)), None):
         raise InvalidInputError(f"{invalid!r} is not a valid channel name: use up to 64 letters, digits, - and _.")
     for name, source in named.items():
         if not (tables.library_of(source) or isinstance(source, str | Path)):
-            raise InvalidInputError(f"The data of channel {name!r} has type {type(source).__name__}; give {ACCEPTED}.")
+            raise InvalidInputError(
+                f"The data of channel {name!r} has type {type(source).__name__}; give {sources.accepted()}."
+            )
         if sources.is_url(source):
             storage.parse_url(str(source))
     return named
@@ -166,8 +175,7 @@ def _check_channels(named: Mapping[str, Source], algorithm: str) -> None:
     """Raise InvalidInputError for a channel that no built-in algorithm reads."""
     for name in named:
         if name not in BUILT_IN_CHANNELS:
-            close = difflib.get_close_matches(name, BUILT_IN_CHANNELS, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Channels are {', '.join(BUILT_IN_CHANNELS)}."
+            hint = did_you_mean(name, BUILT_IN_CHANNELS, f"Channels are {', '.join(BUILT_IN_CHANNELS)}.")
             raise InvalidInputError(f"{algorithm} has no channel {name!r}. {hint}")
 
 
@@ -176,7 +184,7 @@ def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kin
     given: dict[str, Any] = dict(named)
     if fraction is not None:
         if not tables.library_of(given["train"]):
-            raise InvalidInputError(f"validation={fraction} needs a table in memory; {given['train']!r} is none.")
+            raise InvalidInputError(_cannot_hold_out(fraction, given["train"]))
         given["train"], given["validation"] = tables.split_rows(given["train"], fraction)
     channels: list[Channel] = []
     files: dict[str, Mapping[str, Content]] = {}
@@ -187,6 +195,14 @@ def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kin
     is_script = model_kind is ModelKind.SCRIPT  # a function gets the index
     notes = [note for name, source in named.items() for note in sources.index_notes(source, name) if is_script]
     return Prepared(tuple(channels), files, notes=tuple(notes))
+
+
+def _cannot_hold_out(fraction: float, source: Any) -> str:
+    held_out = wording.argument("validation", fraction)
+    return wording.either(
+        f"{held_out} needs a table in memory; {source!r} is none.",
+        f"{held_out} is for built-in algorithms; give a script its validation data, with --validation DATA.",
+    )
 
 
 def _as_it_is(

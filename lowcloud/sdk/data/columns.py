@@ -1,11 +1,11 @@
 """What a built-in algorithm was trained on: columns, their kinds and the labels, stored for its endpoints."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lowcloud.sdk import storage
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data.labels import PROBABILITY, Label
 from lowcloud.sdk.data.reading import format_names
@@ -21,7 +21,7 @@ class Columns:
 
     Without `features`, only the labels are known. `kinds` are those of the features, all numbers if it is empty.
     `classes` are the labels of a classifier by their number; `scores` is what its scores are (labels.py). `is_encoded`:
-    the model has a transform, and its endpoint takes rows as the table had them.
+    the model has a transform, and its endpoint takes rows as the table had them. `levels` are the categories of texts.
     """
 
     features: tuple[str | int, ...]
@@ -30,6 +30,7 @@ class Columns:
     classes: tuple[Label, ...] | None = None
     scores: str = PROBABILITY
     is_encoded: bool = False
+    levels: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def positions(self, names: Sequence[Any]) -> list[int]:
         """Return the position of each feature in a table with these columns.
@@ -87,8 +88,8 @@ def load(cloud: Cloud, url: str) -> Columns:
         found = json.loads(storage.download(cloud, url))
     except RefusedError as refusal:
         raise InvalidInputError(
-            f"The columns that the model was trained on cannot be read from {url} ({refusal}). endpoint.invoke works "
-            "without them."
+            f"The columns that the model was trained on cannot be read from {url} ({refusal}). "
+            f"{wording.either('endpoint.invoke', 'InvokeEndpoint')} works without them."
         ) from None
     stored: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in found.items()}
     return Columns(**stored)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lowcloud.schemas.expressions import Call, ColumnReference, format_expression
 from lowcloud.schemas.tables import distinct_names
 from lowcloud.schemas.transform import FORMAT, VERSION
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.labels import Target
 from lowcloud.sdk.data.reading import Places, Reading, format_names
@@ -112,6 +113,24 @@ def describe(document: Document, label: str, target: Target) -> str:
     return f"Encoded as numbers, and kept with the model: {'; '.join(done)}"
 
 
+def levels_of(document: Document) -> dict[str, tuple[str | None, ...]]:
+    """Return the categories of each encoded column; None is the missing value."""
+    return {one["column"]: tuple(one["levels"]) for one in document["features"] if "levels" in one}
+
+
+def unknown_notes(frame: "pl.DataFrame", levels: Mapping[str, Sequence[str | None]], places: Places) -> list[str]:
+    """Return a note for each column with categories that training did not have, which are encoded as unknown."""
+    notes = []
+    for name, known in levels.items():
+        unknown = [level for level in frame[name].unique(maintain_order=True) if level not in known]
+        if unknown:
+            shown = format_names("(missing)" if level is None else level for level in unknown)
+            notes.append(
+                f"{places.what}: {name!r} has values that are not in the training data, and count as unknown: {shown}"
+            )
+    return notes
+
+
 def to_bytes(document: Document) -> bytes:
     """Return the file of a transform."""
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
@@ -126,13 +145,17 @@ def is_needed(frame: "pl.DataFrame", label: str, target: Target) -> bool:
 
 
 def _fit_texts(column: "pl.Series", algorithm: str, places: Places) -> Document:
+    import polars as pl
+
     levels: list[str | None] = list(column.drop_nulls().unique().sort())
     if len(levels) > MOST_LEVELS or (len(levels) > FEW_LEVELS and len(levels) * 2 > len(column)):
+        are_numbers = column.cast(pl.Float64, strict=False).null_count() == column.null_count()
+        as_numbers = f", or read numbers with {wording.reading(types={column.name: 'number'})}" if are_numbers else ""
         raise InvalidInputError(
             f"The column {column.name!r} in {places.what} has {len(levels)} different texts in {len(column)} rows "
             f"({format_names(map(str, levels[:3]))} ...): names, identifiers or free text, from which a built-in "
             "algorithm cannot learn. Leave the column out, replace it by categories or numbers, or encode it with the "
-            "processing program preprocess (encode=target or hash)."
+            f"processing program preprocess (encode=target or hash){as_numbers}."
         )
     if column.null_count():
         levels.append(None)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowcloud.schemas.tables import UNNAMED_INDEX, index_columns
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import tables, text_tables
-from lowcloud.sdk.data.reading import Places, Reading, check_distinct, format_names, remedy
+from lowcloud.sdk.data.reading import Places, Reading, check_distinct, format_names
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def without_index(table: RawTable, reading: Reading, known: Collection[str]) -> 
         return replace(table, index=())
     note = (
         f"{table.places.what}: {format_names(left_out)} is the index of a pandas table and was left out "
-        f"({remedy(index='keep')} keeps it)"
+        f"({wording.reading(index='keep')} keeps it)"
     )
     names = tuple(name for name in table.names if name not in left_out)
     return RawTable(table.frame.drop(left_out), names, table.places, notes=(*table.notes, note))
@@ -154,7 +155,7 @@ def _check_index(name: str, frame: "pl.DataFrame", places: Places, reading: Read
         return
     raise InvalidInputError(
         f"The first column of {places.what} has no name, and is no index: its values are not distinct whole numbers. "
-        f"Give it a name, or say what to do: {remedy(index='keep')} or {remedy(index='drop')}."
+        f"Give it a name, or say what to do: {wording.reading(index='keep')} or {wording.reading(index='drop')}."
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.schemas.tables import BLANKS, EXACT_WHOLE
+from lowcloud.sdk import wording
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places, format_names
 from lowcloud.sdk.errors import InvalidInputError
@@ -74,6 +76,11 @@ def read_target(algorithm: str, parameters: Mapping[str, Any], column: "pl.Serie
             )
         return Target()
     classes = tuple(column.unique().sort().to_list())
+    if column.dtype.is_float() and max(map(abs, classes)) >= EXACT_WHOLE:
+        raise InvalidInputError(
+            f"The target {column.name!r} has labels of {EXACT_WHOLE} and more, which cannot be told apart as "
+            f"floating-point numbers. {wording.reading(types={column.name: 'text'})} reads texts."
+        )
     if is_number and all(label == int(label) for label in classes):
         classes = tuple(map(int, classes))
     return _classes(task, column.name, classes, is_number=is_number, rows=len(column))
@@ -85,7 +92,9 @@ def regression_notes(algorithm: str, parameters: Mapping[str, Any], column: "pl.
     if task.kind or not column.dtype.is_numeric() or set(column.unique().head(3)) != {0, 1}:
         return []
     binary = {"objective": "binary:logistic", "predictor_type": "binary_classifier"}[task.parameter]
-    return [f"The label {column.name!r} is a number: regression; {task.parameter}={binary!r} classifies"]
+    return [
+        f"The label {column.name!r} is a number: regression; {wording.parameter(task.parameter, binary)} classifies"
+    ]
 
 
 def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:
@@ -94,7 +103,7 @@ def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:
 
     if raw.dtype != pl.String or typed.dtype != pl.Boolean:
         return {}
-    words = {truth: raw.filter(typed == truth).str.strip_chars(cells.BLANKS).unique() for truth in (True, False)}
+    words = {truth: raw.filter(typed == truth).str.strip_chars(BLANKS).unique() for truth in (True, False)}
     return {truth: found[0] for truth, found in words.items()} if all(len(one) == 1 for one in words.values()) else {}
 
 

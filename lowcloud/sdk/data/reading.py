@@ -1,12 +1,14 @@
 """How tables are read: what `reading=` accepts, and the sentences about what was seen in them."""
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lowcloud.schemas.csv_arguments import to_delimiter
+from lowcloud.schemas.spelling import did_you_mean
 from lowcloud.schemas.tables import MISSING_WORDS
+from lowcloud.sdk import wording
 from lowcloud.sdk.errors import InvalidInputError
 
 KINDS = ("number", "text", "time", "boolean")
@@ -52,12 +54,13 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
     if given is None or isinstance(given, Reading):
         return given or Reading()
     if not isinstance(given, Mapping):
-        raise InvalidInputError(f"reading is a mapping of options, such as {remedy(decimal=',')}, not {given!r}.")
+        raise InvalidInputError(
+            f"reading is a mapping of options, such as {wording.reading(decimal=',')}, not {given!r}."
+        )
     names = [one.name for one in fields(Reading)]
     for name in given:
         if name not in names:
-            close = difflib.get_close_matches(str(name), names, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(names)}."
+            hint = did_you_mean(name, names, f"There are {', '.join(names)}.")
             raise InvalidInputError(f"reading has no option {name!r}. {hint}")
     options = dict(given)
     _check_choice("decimal", options, (".", ","))
@@ -66,10 +69,10 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
     for name in ("delimiter", "comment"):
         if not isinstance(options.get(name) or "", str):
             raise InvalidInputError(f"The option {name!r} of reading is a text, not {options[name]!r}.")
-    if options.get("delimiter") in ("tab", r"\t"):
-        options["delimiter"] = "\t"
-    if (delimiter := options.get("delimiter")) is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise InvalidInputError(f"The option 'delimiter' of reading is one character or 'tab', not {delimiter!r}.")
+    if options.get("delimiter") is not None:
+        options["delimiter"] = delimiter = to_delimiter(options["delimiter"])
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InvalidInputError(f"The option 'delimiter' of reading is one character or 'tab', not {delimiter!r}.")
     for name, convert in (("types", _to_types), ("missing", _to_missing)):
         if (given_value := options.pop(name, None)) is not None:
             options[name] = convert(given_value)
@@ -80,7 +83,7 @@ def _to_types(given: Any) -> dict[str, str]:
     if not isinstance(given, Mapping):
         raise InvalidInputError(
             f"The option 'types' of reading is a mapping of columns to {', '.join(KINDS)}, not {given!r}: "
-            f"{remedy(types={'code': 'text'})}."
+            f"{wording.reading(types={'code': 'text'})}."
         )
     for column, kind in given.items():
         if kind not in KINDS:
@@ -94,11 +97,6 @@ def _to_missing(given: Any) -> tuple[str, ...]:
     if not isinstance(given, str | list | tuple | set | frozenset):
         raise InvalidInputError(f"The option 'missing' of reading is a text or a list of texts, not {given!r}.")
     return ("", *([given] if isinstance(given, str) else map(str, given)))
-
-
-def remedy(**options: Any) -> str:
-    """Return how options are given, for a message."""
-    return f"reading={options}"
 
 
 def say(notes: Iterable[str]) -> None:
@@ -126,5 +124,5 @@ def check_distinct(names: Iterable[str], what: str) -> None:
 def _check_choice(name: str, options: Mapping[str, Any], choices: tuple[Any, ...]) -> None:
     if options.get(name) is not None and options[name] not in choices:
         raise InvalidInputError(
-            f"The option {name!r} of reading is {' or '.join(map(repr, choices))}, not {options[name]!r}."
+            f"The option {name!r} of reading is {' or '.join(map(wording.value, choices))}, not {options[name]!r}."
         )

@@ -9,7 +9,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from lowcloud.sdk.data import cells, files, sources, tables, text_tables
+from lowcloud.sdk import wording
+from lowcloud.sdk.data import cells, encoding, files, sources, tables, text_tables
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
 from lowcloud.sdk.data.files import RawTable
@@ -56,12 +57,12 @@ def to_requests(
             yield from _of_known_columns(table, columns, reading, allows_missing=allows_missing)
             return
         if columns != RAW_COLUMNS and isinstance(rows, str | Path):
-            table = replace(table, frame=cells.parse(table.frame, reading, table.places, {}, []))
+            table = replace(table, frame=_parsed(table, reading, {}))
         yield from _of_unknown_columns(table, has_transform=columns == RAW_COLUMNS)
         return
     if isinstance(rows, str | Path):
         table = _raw_table(rows, (), reading)
-        frame = cells.parse(table.frame, reading, table.places, {}, [])
+        frame = _parsed(table, reading, {})
         rows = frame if table.is_named else frame.to_numpy()
     if isinstance(rows, Mapping):
         given = rows if model_kind is ModelKind.SCRIPT else {name: _to_list(values) for name, values in rows.items()}
@@ -109,10 +110,11 @@ def _normalize(rows: Rows) -> Any:
 def _check_rows(rows: Any) -> None:
     """Raise InvalidInputError if there are no rows, or if these are none."""
     if isinstance(rows, str | Path):
+        accepted = wording.either("rows or a local file", "a local file")
         if URL.match(str(rows)):
-            raise InvalidInputError(f"predict takes rows or a local file, not {str(rows)!r}; download it first.")
+            raise InvalidInputError(f"predict takes {accepted}, not {str(rows)!r}; download it first.")
         if not Path(rows).expanduser().exists():
-            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes rows or a local file.")
+            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes {accepted}.")
         return
     try:
         count = 1 if isinstance(rows, Mapping) else len(rows)
@@ -135,9 +137,10 @@ def _of_known_columns(
     frame = table.frame[:, columns.positions(table.names)]
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     kinds = dict(zip(names, columns.kinds or ["number"] * len(names), strict=True))
-    frame = cells.parse(frame, reading, table.places, kinds, [])
+    frame = _parsed(replace(table, frame=frame), reading, kinds)
     if not allows_missing:
         tables.check_present(frame, (name for name in names if kinds[name] != "text"), table.places)
+    say(encoding.unknown_notes(frame, columns.levels, table.places))
     for part in _slices(frame):
         if columns.is_encoded:
             rows = zip(*(cells.listed(part[name]) for name in names), strict=True)
@@ -158,6 +161,13 @@ def _of_unknown_columns(table: RawTable, *, has_transform: bool) -> Iterator[tup
     is_named = table.is_named and (has_texts or has_transform)
     for part in _slices(frame):
         yield _csv(part, is_named=is_named), NAMED_CSV if is_named else CSV
+
+
+def _parsed(table: RawTable, reading: Reading, kinds: Mapping[str, str]) -> "pl.DataFrame":
+    notes: list[str] = []
+    frame = cells.parse(table.frame, reading, table.places, kinds, notes)
+    say(notes)
+    return frame
 
 
 def _slices(frame: "pl.DataFrame") -> Iterator["pl.DataFrame"]:

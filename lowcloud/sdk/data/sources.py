@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from lowcloud.client.messages import format_bytes
 from lowcloud.schemas.tables import is_hidden
-from lowcloud.sdk import storage
+from lowcloud.sdk import storage, wording
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import files, tables
 from lowcloud.sdk.data.files import Content, RawTable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "NDArray[Any]", str, Path]
 
-ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping of channel names to these"
 OTHER_FORMATS = {  # that built-in algorithms read themselves, with the label in them
     ".libsvm": "text/libsvm",
     ".svm": "text/libsvm",
@@ -48,6 +47,14 @@ class Size:
         return f"{count}, {format_bytes(self.bytes)}"
 
 
+def accepted() -> str:
+    """Return what data can be."""
+    return wording.either(
+        "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping of channel names to these",
+        "a file, a folder or an s3:// URL",
+    )
+
+
 def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
     """Return the files of a path by their names, empty if the source is no local path. Raises InvalidInputError.
 
@@ -59,7 +66,7 @@ def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
     if path.is_file():
         return {path.name: path}
     if not path.is_dir():
-        raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
+        raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {accepted()}.")
     found = {str(one.relative_to(path)): one for one in sorted(path.rglob("*")) if one.is_file()}
     if is_table:
         found = {name: one for name, one in found.items() if not is_hidden(name)}
@@ -111,7 +118,8 @@ def check_size(size: Size) -> None:
     """Raise InvalidInputError if more would be sent than is sent without being told to."""
     if size.files > MOST_FILES or size.bytes > MOST_BYTES:
         raise InvalidInputError(
-            f"This would send {size}. If that is meant, pass allow_large=True; otherwise give the folder with the data."
+            f"This would send {size}. If that is meant, give {wording.argument('allow_large', True)}; otherwise the "
+            "folder with the data."
         )
 
 

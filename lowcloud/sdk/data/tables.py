@@ -3,9 +3,12 @@
 import importlib.util
 import random
 from collections.abc import Iterable
+from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk import wording
+from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -62,8 +65,8 @@ def require_polars() -> None:
     """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
         raise InvalidInputError(
-            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. raw=True sends a file of numbers"
-            " as it is."
+            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. "
+            f"{wording.argument('raw', True)} sends a file of numbers as it is."
         )
 
 
@@ -175,6 +178,8 @@ def _column(name: str, column: Any) -> "pl.Series":
         values = [
             None if is_missing else value for value, is_missing in zip(column.astype(object), missing, strict=True)
         ]
+        moments = ((str(value), value) for value in values if isinstance(value, datetime))
+        cells.check_offsets(name, moments, Places("the table"))  # polars would take all as UTC
     try:
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):

@@ -10,17 +10,16 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.sdk.data.cells import BLANKS, NUMBER_LIKE
-from lowcloud.sdk.data.reading import Reading, remedy
+from lowcloud.schemas.tables import BLANKS, DELIMITERS, NUMBER_LIKE, QUOTED
+from lowcloud.sdk import wording
+from lowcloud.sdk.data.reading import Reading
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import polars as pl
 
-DELIMITERS = ",;\t|"
 DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
-QUOTED = re.compile(r'"(?:[^"]|"")*"')
 LINES_SEEN = 50  # by which a delimiter is recognised
 COUNTED = 4  # columns whose first line 0,1,2,3 is hardly a row
 CHUNK_ROWS = 50_000
@@ -101,7 +100,7 @@ def _leading_comments(text: str, name: str, reading: Reading, known: Collection[
         if any(one in following and head[count - 1].count(one) == following.count(one) for one in DELIMITERS):
             raise InvalidInputError(
                 f"{name}, line {count} begins with # and can be a comment or the header: {head[count - 1][:60]!r}. "
-                f"{remedy(comment='#')} skips such lines, {remedy(comment='')} reads them."
+                f"{wording.reading(comment='#')} skips such lines, {wording.reading(comment='')} reads them."
             )
         notes.append(f"{name}: {count} comment line{'s' * (count > 1)} at the beginning skipped")
     return count
@@ -111,7 +110,7 @@ def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_t
     """Return the delimiter: as given, or as seen in the first lines. Raises InvalidInputError if it is in doubt."""
     if reading.delimiter:
         return reading.delimiter
-    lines = [QUOTED.sub("", line) for line in islice(filter(str.strip, _lines(text)), LINES_SEEN)]
+    lines = [re.sub(QUOTED, "", line) for line in islice(filter(str.strip, _lines(text)), LINES_SEEN)]
     first = lines[0] if lines else ""
     seen = [one for one in DELIMITERS if one in first]
     if is_tsv and "\t" in seen:
@@ -121,7 +120,7 @@ def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_t
     if len(seen) > 1:
         raise InvalidInputError(
             f"{name}: its columns can be separated by {' or '.join(map(repr, seen))} ({first[:60]!r}); say which: "
-            f"{remedy(delimiter=seen[-1])}."
+            f"{wording.reading(delimiter=seen[-1])}."
         )
     delimiter = seen[0] if seen else ","
     if delimiter != ",":
@@ -238,7 +237,7 @@ def _to_frame(rows: list[list[str]]) -> "pl.DataFrame":
 
 
 def _width_error(name: str, line: int, cells: int, first_line: int, width: int, text: str) -> InvalidInputError:
-    hint = " It may be a comment: " + remedy(comment="#") + " skips it." if text.startswith("#") else ""
+    hint = " It may be a comment: " + wording.reading(comment="#") + " skips it." if text.startswith("#") else ""
     return InvalidInputError(
         f"{name}, line {line} has {cells} cells, line {first_line} has {width}. Give every line the same number of "
         f"cells; quote a cell that contains the delimiter.{hint}"
@@ -274,7 +273,7 @@ def _is_header(
 
 
 def _either_header() -> str:
-    return f"{remedy(header=True)} or {remedy(header=False)} says which."
+    return f"{wording.reading(header=True)} or {wording.reading(header=False)} says which."
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -67,15 +67,16 @@ def plan(url: str, check: Check = _accept) -> Plan:
         backend.close()
 
 
-def upgrade(url: str, permission: Permission, check: Check = _accept) -> Upgraded | None:
+def upgrade(url: str, permission: Permission, check: Check = _accept, account_id: str = "") -> Upgraded | None:
     """Upgrade a database; None if that is not needed, or another process has just done it.
 
-    A process that is killed during the upgrade leaves the database as it was. Raises UnusableStoreError.
+    `account_id` is the account of the home, to which the rows of versions with one account belong. A process that is
+    killed during the upgrade leaves the database as it was. Raises UnusableStoreError.
     """
     backend = open_backend(url)
     try:
         with backend.writer, backend.engine.connect() as connection:
-            return _upgrade(backend, connection, check, permission)
+            return _upgrade(backend, connection, check, permission, account_id)
     except DBAPIError as error:
         message = str(error.orig).strip().rstrip(".")
         raise UpgradeError(
@@ -111,7 +112,9 @@ def _plan(connection: Connection, check: Check) -> Plan:
     return Plan(version)
 
 
-def _upgrade(backend: Backend, connection: Connection, check: Check, permission: Permission) -> Upgraded | None:
+def _upgrade(
+    backend: Backend, connection: Connection, check: Check, permission: Permission, account_id: str
+) -> Upgraded | None:
     copy, found = None, Plan(None)
     try:
         with connection.begin():
@@ -123,7 +126,7 @@ def _upgrade(backend: Backend, connection: Connection, check: Check, permission:
                 log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
                 if copy := backend.back_up(found.version):
                     log.info("a copy of the database before the upgrade is in %s", copy)
-                _apply(backend, connection, found.pending)
+                _apply(backend, connection, found.pending, account_id)
     except BaseException:
         if copy is not None and _has_version(backend, found.version):
             copy.unlink()  # nothing was committed, and each retry makes another copy
@@ -143,12 +146,12 @@ def _has_version(backend: Backend, version: int | None) -> bool:
         return False
 
 
-def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration]) -> None:
+def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration], account_id: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # when it is imported, it logs its plugins
     from alembic.migration import MigrationContext  # only here: it takes 0.3 s to load
     from alembic.operations import Operations
 
-    operations = Operations(MigrationContext.configure(connection))
+    operations = Operations(MigrationContext.configure(connection, opts={"account_id": account_id}))
     for step in steps:
         step.upgrade(operations)
         connection.execute(update(schema_version).values(version=step.version))

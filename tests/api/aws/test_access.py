@@ -25,6 +25,10 @@ OWN_SERVICES = ("lowcloud",)  # whose actions AWS does not have
 UNASKED = {
     ("sagemaker:AddAssociation", "any"): "it is on one of these for each end, and an end is of one kind",
     ("sagemaker:DeleteAssociation", "any"): "likewise",
+    (
+        "iam:ListPoliciesGrantingServiceAccess",
+        "any",
+    ): "it is on the user, group or role of an ARN, which is one of these",
     ("sagemaker:DisassociateTrialComponent", "processing-job"): "the request names no job",
     ("sagemaker:BatchGetMetrics", "any"): "the metrics of a query are those of a job or of a component",
     ("sagemaker:BatchPutMetrics", "training-job"): "the request names a component; one of a job has the job's name",
@@ -38,7 +42,7 @@ def test_declared_permissions_are_those_of_the_reference(home: Context) -> None:
         for needed in permissions(home, service, name):
             if needed.action.partition(":")[0] not in OWN_SERVICES:
                 wrong += [f"{service} {name}: {fault}" for fault in faults(needed)]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_all_required_resources_are_asked_about(home: Context) -> None:

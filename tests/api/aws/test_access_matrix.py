@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import botocore
 import pytest
-from botocore import UNSIGNED, xform_name
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from lowcloud.api.aws.access.calls import ACTION_PREFIXES, Call
@@ -43,6 +44,9 @@ ROLE = "asker"
 DENIED = ("AccessDenied", "AccessDeniedException", "403")  # the last for HEAD, which has no body
 UNSIGNED_CODES = (*DENIED, "MissingAuthenticationToken", "MissingAuthenticationTokenException")
 LAST = ("DeleteObject", "DeleteObjects", "DeleteBucket", "DeleteRole")  # the others need what these delete
+UNSIGNED = ("AssumeRoleWithWebIdentity",)  # the token of the request proves who asks
+# What no policy can allow to a session: their own tests say to whom they are open.
+NOT_FOR_SESSIONS = ("CreateUserSession", "GetFederationToken")
 PER_ITEM = ("DeleteObjects",)  # answers for each item, tested with its service
 
 
@@ -162,10 +166,12 @@ def test_every_operation_answers_every_caller_as_policies_say(cloud: Cloud) -> N
             needed = permissions(cloud.context, cell.caller, service, name, request)
             if needed:
                 expected, denied = decide(cell, needed)
+                if expected == ALLOWED and name in NOT_FOR_SESSIONS:
+                    continue
                 decisions.add(expected)
                 answer = ask(cloud, cell, service, name, request)
                 wrong += [f"{service} {name} {cell.name}: {fault}" for fault in faults(cell, expected, denied, answer)]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     assert decisions == {ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY}
 
 
@@ -173,12 +179,12 @@ def test_no_operation_answers_requests_without_keys(cloud: Cloud) -> None:
     wrong: list[str] = []
     for service, name in ordered(with_nothing=True):
         client = cloud.clients.setdefault(
-            ("", service), cloud.endpoint.client(service, config={"signature_version": UNSIGNED})
+            ("", service), cloud.endpoint.client(service, config={"signature_version": botocore.UNSIGNED})
         )
         code, _ = perform(client, name, sample(service, name))
-        if code not in UNSIGNED_CODES:
+        if code not in UNSIGNED_CODES and name not in UNSIGNED:
             wrong.append(f"{service} {name}: {code}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def ordered(with_nothing: bool = False) -> list[tuple[str, str]]:

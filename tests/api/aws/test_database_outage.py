@@ -1,6 +1,7 @@
 """An unreachable database: every service responds with a retryable status until it is back."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
 from lowcloud.core.identity import credentials
 from lowcloud.home.settings import EXECUTION_ROLE
 from tests.support.databases.postgres import start_server
@@ -33,17 +35,19 @@ def session_client(server: Endpoint, service: str) -> Any:
 
 @pytest.mark.parametrize("service", ["s3", "sts"])
 def test_a_session_whose_role_is_looked_up_slowly_delays_no_other_request(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, service: str
+    context: Context, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def look_up(*_: object) -> bool:
+    def look_up(key: object, read: Callable[[], Any]) -> Any:
         begun.set()
-        return go_on.wait(TIMEOUT_SECONDS)
+        assert go_on.wait(TIMEOUT_SECONDS)
+        return read()
 
     with serving(gateway) as server, ThreadPoolExecutor(1) as pool:
         client = session_client(server, service)
-        monkeypatch.setattr(credentials, "_has_role", look_up)
+        monkeypatch.setattr(credentials, "find_known", lambda *_: None)  # as if nothing were cached
+        monkeypatch.setattr(context.cache, "get", look_up)
         slow = pool.submit(client.list_buckets if service == "s3" else client.get_caller_identity)
         assert begun.wait(TIMEOUT_SECONDS)
         server.client("s3").list_buckets()

@@ -99,7 +99,7 @@ def test_an_unimplemented_operation_is_named(server):
     for service, method, name in [
         ("ec2", "describe_instances", "ec2:DescribeInstances"),
         ("dynamodb", "list_tables", "dynamodb:ListTables"),
-        ("iam", "list_users", "iam:ListUsers"),
+        ("rds", "describe_db_instances", "rds:DescribeDBInstances"),
         ("lambda", "list_functions", "lambda:ListFunctions"),
         ("cloudwatch", "list_dashboards", "cloudwatch:ListDashboards"),
     ]:

@@ -123,7 +123,7 @@ def test_invalid_expressions_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("c + 1", "There is no column 'c'; the columns are 'a', 'b', 't', 'w'."),
+        ("c + 1", "There is no column 'c'. The columns are 'a', 'b', 't', 'w'."),
         ("t + 1", "Column 't' has text values; number values were expected."),
         ("year(a)", "Column 'a' has number values; time values were expected."),
         ("a == 'x'", "Column 'a' has number values; text values were expected."),

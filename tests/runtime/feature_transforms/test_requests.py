@@ -11,7 +11,7 @@ from lowcloud.runtime.feature_transforms import FILE, SourceColumn, Transform, l
 from lowcloud.runtime.feature_transforms.attachment import copy_to_model, with_transform
 from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
-from lowcloud.runtime.feature_transforms.requests import BATCH, TransformedPredictor
+from lowcloud.runtime.feature_transforms.requests import BATCH, LOGGED_LEVELS, TransformedPredictor
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
 
 SOURCES = (
@@ -114,7 +114,7 @@ REFUSED_JSON = {
     "3": "must look like",
     "[]": "no rows",
     '{"instances": []}': "no rows",
-    '{"instances": {"a": 1}}': "no column 'a'; the columns are age, city",
+    '{"instances": {"a": 1}}': "no column 'a'. The columns are age, city",
     '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
     '[{"city": "Oslo"}]': "Row 1 does not have the column 'age'; a missing value is empty or null",
@@ -166,3 +166,23 @@ def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> No
 def test_a_missing_number_that_is_not_filled_reaches_the_predictor_as_nan() -> None:
     predictor = TransformedPredictor(Echo(), Transform(SOURCES, (Scaled("age"),)))
     assert np.isnan(requested(predictor, '{"age": null}', "application/json")[0][0])
+
+
+@pytest.mark.parametrize("count", [1, BATCH])
+def test_texts_without_a_category_are_written_to_the_log_once(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    predictor = TransformedPredictor(Echo(), TRANSFORM)
+    body = "\n".join(["3,Oslo", "3,Bern", "3,NA"] * count)
+    for _ in range(2):
+        requested(predictor, body)
+    assert capsys.readouterr().out.splitlines() == [
+        "Column 'city': 'Bern' has no category in the training data, and counts as unknown.",
+        "Column 'city': a missing value has no category in the training data, and counts as unknown.",
+    ]
+    requested(predictor, "\n".join(f"3,x{i}" for i in range(300)))
+    assert len(capsys.readouterr().out.splitlines()) == LOGGED_LEVELS - 1
+
+
+def test_a_missing_text_that_is_filled_has_the_category_of_its_replacement(capsys: pytest.CaptureFixture[str]) -> None:
+    filled = Transform(SOURCES, (OneHot("city", ("Oslo", "Rome"), fill="Oslo"),))
+    assert requested(TransformedPredictor(Echo(), filled), '{"city": null}', "application/json") == [[1, 0]]
+    assert not capsys.readouterr().out

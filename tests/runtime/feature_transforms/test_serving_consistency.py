@@ -36,7 +36,7 @@ NUMBERS = st.one_of(
 TEXTS = st.one_of(st.sampled_from(["red", "green", " green", "", "NA", 'a,b "c"']), st.text("abé ", max_size=3))
 TIMES = st.one_of(
     st.datetimes().map(lambda moment: moment.isoformat(sep=" ")),
-    st.sampled_from(["2024-02-29", "1899-12-31T23:59:59.999999", "2000-03-01T00:00:00+02:00", ""]),
+    st.sampled_from(["2024-02-29", "1899-12-31T23:59:59.999999", ""]),
 )
 TABLES = st.lists(st.tuples(NUMBERS, NUMBERS, TEXTS, TEXTS, TIMES), min_size=12, max_size=40)
 DERIVED = (

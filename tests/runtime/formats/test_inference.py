@@ -124,6 +124,11 @@ def test_sparse_json_and_wrapped_json_are_read() -> None:
 
 
 BAD = [
+    (
+        JSON,
+        b'{"instances": [{"features": {"keys": [1, 1], "shape": [3], "values": [1, 2]}}]}',
+        "Instance 1 has a key twice",
+    ),
     (CSV, b"", "no rows"),
     (CSV, b"1,2", "Row 1 has 2 features; the model needs 3"),
     (CSV, b"1,2,3\n\n4,5,6", "Row 2 is blank"),

@@ -123,6 +123,11 @@ def test_chunks_are_joined_across_their_borders(monkeypatch: pytest.MonkeyPatch)
         (b"nan 0:1\n", "line 1: the label or weight 'nan' is invalid"),
         (b"1:-2 0:1\n", "line 1: the label or weight '1:-2'"),
         (b"1,2,3\n", "looks like CSV, but is parsed as libsvm. Set the channel's ContentType to text/csv"),
+        (b"1 0:1\n1 2:1 0:3 2:1\n", "line 2: '2' occurs twice"),
+        (b"1 0:1\n1 2:1 2.0:1\n", "line 2: '2.0' occurs twice"),
+        (b"1 qid:1 0:1\n1 qid:1 qid:1\n", "line 2: 'qid' occurs twice"),
+        (b"1 qid:1 0:1\n\n1 2:1\n", "line 3: the row has no group, but those before it have one"),
+        (b"1 0:1\n# why\n1 qid:1 2:1\n", "line 3: the row has a group, but those before it have none"),
         (b"0:1 2:3:4\n", "line 1: '2:3:4' is not column:value"),
     ],
 )
@@ -150,3 +155,17 @@ def test_a_column_that_is_too_large_is_named(column: str) -> None:
 def test_a_group_that_is_no_whole_number_is_named() -> None:
     with pytest.raises(ClientError, match=r"line 1: 'qid:1\.5' is not qid:group"):
         read(b"1 qid:1.5 0:1\n")
+
+
+def test_columns_in_any_order_are_read() -> None:
+    table = read(b"1 2:5 0:7\n1 1:3\n0\n1 1:4 0:2\n")
+    assert (table.features(3).indices.tolist(), table.features(3).values.tolist()) == ([2, 0, 1, 1, 0], [5, 7, 3, 4, 2])
+
+
+def test_groups_in_some_files_or_chunks_only_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = SparseTable()
+    libsvm.read(io.BytesIO(b"1 qid:1 0:1\n"), "train/a", table)
+    with pytest.raises(ClientError, match="train/b, line 2: the row has no group"):
+        libsvm.read(io.BytesIO(b"\n1 0:1\n"), "train/b", table)
+    monkeypatch.setattr("lowcloud.runtime.formats.csv.CHUNK_BYTES", 64)
+    assert "line 101: the row has a group" in fault(b"1 0:1\n" * 100 + b"1 qid:3 0:1\n" * 100)

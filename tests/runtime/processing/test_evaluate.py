@@ -411,3 +411,12 @@ def test_a_model_gets_the_columns_that_it_was_trained_on_by_name(tmp_path: Path)
     assert (
         "does not have the column 'a', which the model was trained on" in run(tmp_path / "x", "evaluate", files).failure
     )
+
+
+def test_labels_that_are_different_codes_and_equal_numbers_are_refused(tmp_path: Path) -> None:
+    text = "label,prediction\n007,007\n7,7\n1,1\n"
+    left = run(tmp_path / "a", "evaluate", {"input/d.csv": text}, "--prediction=prediction", "--task=multiclass")
+    assert "Column 'label' has the labels '007' and '7', which are equal as numbers" in left.failure
+    text = f"label,prediction\n007,7\n{2**63},{2**63 + 1}\n"
+    left = run(tmp_path / "b", "evaluate", {"input/d.csv": text}, "--prediction=prediction", "--task=multiclass", FAST)
+    assert evaluated(left)["accuracy"]["value"] == 0.5

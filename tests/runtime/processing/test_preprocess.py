@@ -353,3 +353,47 @@ def test_cells_of_another_type_that_become_missing_are_said(tmp_path: Path, caps
     text = "a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(99)) + "x,1\n"
     assert run(tmp_path, "preprocess", {"input/d.csv": text}, "--target=y").code == 0
     assert "Column 'a': 1 cells are not of type number and became missing." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        (["10%", "20%"], "Column 'x': '10%' is not a number, but at least half of the cells look like one"),
+        ([".", "."], "pass types=x=text"),
+        (["7", "8", "A3"], "Column 'x': 'A3' is not a number"),
+        (["0x1F", "5"], "'0x1F' is not a number"),
+        (
+            ["31/12/2024", "1/1/2025"],
+            "'31/12/2024' is not a time in the format of date_format (ISO 8601), but at least",
+        ),
+        (["2024-01-01", "unknown"], "'unknown' is not a time in the format"),
+        (["18:30", "9:05"], "'18:30' is not a time in the format"),
+        (["2024-01-01", "2024-01-02T00:00Z"], "Column 'x' has times with a UTC offset (2024-01-02T00:00Z) and without"),
+    ],
+)
+def test_columns_in_doubt_are_refused_by_name(tmp_path: Path, cells: list[str], sentence: str) -> None:
+    text = "x,y\n" + "".join(f"{cell},{i % 2}\n" for i, cell in enumerate(cells))
+    assert sentence in run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN).failure
+
+
+def test_codes_and_other_texts_are_categories_which_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "code,dose,half,y\n007,1e-3x,00.5,0\n7,1e-4x,-01,1\n"
+    left = run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN)
+    names = load(left.output / "transform" / FILE).names
+    assert names == ("code=007", "code=7", "dose=1e-3x", "dose=1e-4x", "half")
+    assert "Columns of texts: 'code' (2 different), 'dose' (2 different)." in capsys.readouterr().out
+
+
+def test_labels_that_floating_point_numbers_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    text = f"x,y\n1,{2**63}\n2,{2**63 + 1}\n3,5\n"
+    left = run(tmp_path / "a", "preprocess", {"input/d.csv": text}, *PLAIN)
+    assert "'y' has labels of 9007199254740992 and more" in left.failure
+    left = run(tmp_path / "b", "preprocess", {"input/d.csv": text}, *PLAIN, "--types=y=text")
+    assert [row[0] for row in left.rows("train")] == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize("text", ['{"x":1,"y":0}\n', '[{"x":1,\n"y":0}]', "[[1,0]]", '\ufeff [ {"x": 1}]'])
+def test_json_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    for name, content in (("d.csv", text.encode()), ("d.gz", gzip.compress(text.encode()))):
+        left = run(tmp_path / name, "preprocess", {f"input/{name}": content}, *PLAIN)
+        assert f"{name} is JSON. Convert it to CSV or Parquet" in left.failure

@@ -66,3 +66,8 @@ def test_a_model_without_probabilities_says_so(known, sentence):
 def test_a_response_without_predictions_is_an_error():
     with pytest.raises(PredictionFailedError, match="has no predictions"):
         answers.to_predictions([(b"[1]", "application/json")], columns((0, 1)))
+
+
+def test_large_whole_numbers_are_labels_of_their_own():
+    found = answers.to_predictions(responses({"score": 1.0}, {"score": 0.0}), columns((5, 2**63 + 1)))
+    assert found.tolist() == [2**63 + 1, 5]

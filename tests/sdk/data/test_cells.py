@@ -1,5 +1,7 @@
 """The values of columns: what is a number, yes or no, a text or a time, and what is refused."""
 
+import datetime
+import itertools
 import re
 
 import pandas as pd
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.processing.preprocess import columns
+from lowcloud.schemas.tables import MISSING_WORDS, NUMBER_LIKE
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.reading import Places, Reading
@@ -24,7 +28,7 @@ def parsed(values, kind, dtype=None):
 @given(st.text("0123456789.eE+-infatyINFTY", min_size=1, max_size=8))
 def test_a_text_that_is_read_as_a_number_looks_like_one(text):
     if pl.Series([text]).cast(pl.Float64, strict=False)[0] is not None:
-        assert re.search(cells.NUMBER_LIKE, text)
+        assert re.search(NUMBER_LIKE, text)
 
 
 @pytest.mark.parametrize("number", [".5", "-.5", "5.", "1e-05", "1E5", ".5e3", ",5", "$.50", "1.5e-3%", "."])
@@ -89,3 +93,48 @@ def test_whole_numbers_are_not_labels_with_fractions(prepare):
     assert sent(prepare(train, "y", **options)) == "0,1\n1,2\n"
     with pytest.raises(InvalidInputError, match="the label 0 does not occur in the training data"):
         prepare({"train": train, "validation": pl.DataFrame({"x": [1], "y": [0]})}, "y", **options)
+
+
+def test_times_with_and_without_an_offset_in_a_column_are_refused(table, prepare):
+    with pytest.raises(InvalidInputError, match=r"column 'x' in a\.csv has times with a UTC offset \(2024-01-02T00"):
+        table("x,y\n2024-01-01,0\n2024-01-02T00:00+02:00,1\n")
+    assert table("x,y\n2024-01-02T00:00+02:00,0\n2024-01-02T00:00Z,1\n").startswith("0,2024,1,1,0,22\n")
+    both = [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)]
+    with pytest.raises(InvalidInputError, match="'x' in the table has times with a UTC offset"):
+        prepare(pd.DataFrame({"x": pd.Series(both, dtype=object), "y": [0, 1]}), "y")
+
+
+@pytest.mark.parametrize("labels", [[2**63, 2**63 + 1, 5], [1e17, 1e17 + 16, 5]])
+def test_labels_that_floating_point_numbers_cannot_tell_apart_are_refused(table, labels):
+    text = "x,y\n" + "".join(f"{row},{label}\n" for row, label in enumerate(labels))
+    options = {"parameters": {"objective": "multi:softprob"}}
+    with pytest.raises(InvalidInputError, match="'y' has labels of 9007199254740992 and more, which cannot be told"):
+        table(text, **options)
+    assert table(text, **options, reading={"types": {"y": "text"}}).count("\n") == 3
+
+
+NUMBERS = ["1", ".5", "+3", "1.0", "0", "007", "inf", "1e400", "1_0", "0x1F", "10%", "$5", "."]
+WORDS = ["x", "abc", "yes", "no", "Yes", "true", "False", "y", "f", "t", "NA"]
+TIMES = ["2024-01-01", "2024-01-01T00:00Z", "31/12/2024", "9:05", "2024-13-01"]
+
+
+def sdk_kind(texts):
+    try:
+        return cells.kind_of(parsed(texts, None, pl.String))
+    except InvalidInputError:
+        return "refused"
+
+
+def preprocess_kind(texts):
+    rules = ReadingRules(frozenset(MISSING_WORDS))
+    try:
+        return columns.read(pl.Series("a", texts, dtype=pl.String), rules, None, 0).kind
+    except ClientError:
+        return "refused"
+
+
+def test_the_sdk_and_preprocess_see_the_same_kinds_of_columns():
+    for one, other in itertools.combinations_with_replacement([*NUMBERS, *WORDS, *TIMES], 2):
+        texts = [one, other, "", one]
+        if set(texts) - {"NA", ""}:  # without values there is no kind
+            assert (texts, sdk_kind(texts)) == (texts, preprocess_kind(texts))

@@ -55,6 +55,7 @@ def test_other_channels_follow_the_training_data(prepare):
     other = pd.DataFrame({"age": ["5"], "y": ["good"], "city": ["Bern"]})
     prepared = prepare({"train": train, "validation": other}, "y")
     assert sent(prepared, "validation") == "1,0,0,0,5\n"  # Bern is none of the known cities
+    assert "'city' has values that are not in the training data, and count as unknown: 'Bern'" in prepared.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -159,12 +159,17 @@ def test_values_that_only_the_names_of_folders_have_are_mentioned(prepare, tmp_p
     )
 
 
-def test_codes_that_lose_their_leading_zeros_are_named(prepare):
-    frame = pl.DataFrame({"code": ["007", "7", "1"], "x": ["0.5", "0", "-0.1"], "y": [1, 0, 1]})
-    [note] = [note for note in prepare(frame, "y").notes if "leading zeros" in note]
-    assert "'code' was read as numbers, without the leading zeros; reading={'types': {'code': 'text'}} keeps" in note
-    kept = prepare(frame, "y", reading={"types": {"code": "text"}})
-    assert sent(kept).splitlines()[:2] == ["1,1,0,0,0.5", "0,0,0,1,0.0"]
+def test_codes_with_leading_zeros_are_texts(prepare):
+    frame = pl.DataFrame({"code": ["007", "7", "1"], "x": ["00.5", "0", "-01"], "y": [1, 0, 1]})
+    prepared = prepare(frame, "y")
+    assert sent(prepared).splitlines()[:2] == ["1,1,0,0,0.5", "0,0,0,1,0.0"]
+    [note] = [note for note in prepared.notes if "leading zeros" in note]
+    assert "'code' was read as texts, because of leading zeros (007); reading={'types': {'code': 'number'}}" in note
+    numbers = prepare(frame, "y", reading={"types": {"code": "number"}})
+    assert sent(numbers).splitlines()[:2] == ["1,7,0.5", "0,7,0.0"]
+    many = pl.DataFrame({"code": [f"{row:04}" for row in range(300)], "y": [0, 1] * 150})
+    with pytest.raises(InvalidInputError, match=r"or read numbers with reading=\{'types': \{'code': 'number'\}\}"):
+        prepare(many, "y")
 
 
 def test_numbers_that_name_columns_of_a_data_frame_are_names(prepare):

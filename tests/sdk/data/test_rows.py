@@ -189,7 +189,7 @@ TYPED = Columns(("city", "age", "when"), "y", ("text", "number", "time"), ("no",
 FILES = {
     "a.csv": "when,age,city,y\n2024-05-01,30,Oslo,\n\n2024-05-02T06:00,,NA,yes\n",
     "a.tsv": "city\tage\twhen\nOslo\t30\t2024-05-01\n\t?\t2024-05-02 06:00\n",
-    "b.csv": ",when,age,city\n7,2024-05-01,30,Oslo\n8,2024-05-02T08:00+02:00,,\n",
+    "b.csv": ",when,age,city\n7,2024-05-01T02:00+02:00,30,Oslo\n8,2024-05-02T08:00+02:00,,\n",
     "c.csv": "Oslo,30,2024-05-01\n,,2024-05-02T06:00\n",
     "a.json": (
         '[{"age": 30, "city": "Oslo", "when": "2024-05-01"}, {"age": null, "city": null, "when": "2024-05-02T06"}]'
@@ -269,3 +269,15 @@ def test_a_missing_value_of_a_single_feature_is_no_blank_line():
     one = Columns(("a",), "y")
     [(body, _)] = rows.to_requests(pd.DataFrame({"a": [1.5, None]}), ModelKind.BUILT_IN, one)
     assert body == b"1.5\nnan\n"
+
+
+def test_categories_that_training_did_not_have_are_said(capsys):
+    known = Columns(("n", "city"), "y", kinds=("number", "text"), is_encoded=True, levels={"city": ["Oslo", "Rome"]})
+    given = pd.DataFrame({"n": [1, 2, 3, 4], "city": ["Oslo", "Bern", None, "Bern"]})
+    [(body, _)] = rows.to_requests(given, ModelKind.BUILT_IN, known)
+    assert json.loads(body)["instances"][1] == [2, "Bern"]
+    assert capsys.readouterr().err == (
+        "the rows: 'city' has values that are not in the training data, and count as unknown: 'Bern', '(missing)'\n"
+    )
+    list(rows.to_requests(given[:1], ModelKind.BUILT_IN, known))
+    assert not capsys.readouterr().err

@@ -19,13 +19,15 @@ from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database, open_backend
 from lowcloud.store.db.migrations import Migration
 from lowcloud.store.db.tables.control import periodic_tasks
-from lowcloud.store.db.tables.identity import roles
+from lowcloud.store.db.tables.identity import inline_policies, policy_attachments, roles
 from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
+from lowcloud.store.db.tables.telemetry import log_streams
 from tests.support.databases.schemas import schema_of
 from tests.support.faults import needs_root, small_disk
 from tests.support.homes import homes
 
 RENAMED = {"errands": "periodic_tasks"}
+MADE_ANEW = {"roles", "role_policies", "role_attachments"}  # 0007: see the test of roles
 OLDEST = "0.1.0"
 # Stops in the middle of an upgrade, with half of it done.
 INTERRUPTED = """
@@ -134,13 +136,35 @@ def test_an_upgrade_keeps_every_row(kept):
     with reading(kept.url) as connection:
         after = rows(connection)
     assert all(before.values()), "the home has rows in every table of its version"
-    assert {name: after[name] for name in before} == before
+    assert {name: after[name] for name in before.keys() - MADE_ANEW} == {
+        name: before[name] for name in before.keys() - MADE_ANEW
+    }
     assert set(after) == set(tables.discover().tables) - {"schema_version"}
     assert upgrade.upgrade(kept.url, anyone) is None
     database = Database(kept.url)
     with database.read() as connection:
         assert set(connection.scalars(select(periodic_tasks.c.name))) >= {"lifecycle", "scrub", "environments"}
     database.close()
+
+
+def test_roles_belong_to_the_account_of_the_home_and_keep_their_policies(kept):
+    with reading(kept.url) as connection:
+        before = {row.name: row for row in connection.exec_driver_sql("SELECT * FROM roles")}
+        written = connection.exec_driver_sql("SELECT role, name, document FROM role_policies").all()
+        attached = connection.exec_driver_sql("SELECT role, policy FROM role_attachments").all()
+    upgrade.upgrade(kept.url, anyone, account_id="123456789012")
+    with reading(kept.url) as connection:
+        after = {row.name: row for row in connection.execute(select(roles))}
+        owners = {row.id: row.name for row in after.values()}
+        policies, attachments = (
+            connection.execute(select(table)).all() for table in (inline_policies, policy_attachments)
+        )
+    assert {name: (row.role_id, row.trust_policy, row.path) for name, row in before.items()} == {
+        name: (row.id, row.trust_policy, row.path) for name, row in after.items()
+    }
+    assert {row.account for row in (*after.values(), *policies, *attachments)} == {"123456789012"}
+    assert [(owners[row.owner], row.name, row.document) for row in policies] == [tuple(row) for row in written]
+    assert [(owners[row.owner], row.policy) for row in attachments] == [tuple(row) for row in attached]
 
 
 def test_a_copy_of_the_database_is_readable_by_its_owner_alone(in_file, caplog):
@@ -233,20 +257,20 @@ def test_a_step_that_fails_undoes_those_before_it(kept, monkeypatch):
 
 def test_a_table_that_others_refer_to_is_made_anew_without_losing_their_rows(kept, monkeypatch):
     def widen(op):
-        with op.batch_alter_table("roles", recreate="always" if not kept.database else "auto") as table:
-            table.alter_column("path", existing_type=String(512), type_=String(600), existing_nullable=False)
+        with op.batch_alter_table("log_streams", recreate="always" if not kept.database else "auto") as table:
+            table.alter_column("name", existing_type=String(512), type_=String(600), existing_nullable=False)
             table.add_column(Column("colour", String, nullable=False, server_default="blue"))
 
     pending(monkeypatch, widen)
     upgrade.upgrade(kept.url, anyone)
     with reading(kept.url) as connection:
-        assert set(connection.exec_driver_sql("SELECT colour FROM roles").scalars()) == {"blue"}
-        assert connection.exec_driver_sql("SELECT count(*) FROM role_policies").scalar() == 1
+        assert set(connection.exec_driver_sql("SELECT colour FROM log_streams").scalars()) == {"blue"}
+        assert connection.exec_driver_sql("SELECT count(*) FROM log_events").scalar() > 0
 
 
 def test_a_step_that_leaves_dangling_references_is_rolled_back(in_file, monkeypatch):
-    pending(monkeypatch, lambda op: op.execute(roles.delete()))
-    with pytest.raises(UnusableStoreError, match=r"a row of role_.* refers to one of roles"):
+    pending(monkeypatch, lambda op: op.execute(log_streams.delete()))
+    with pytest.raises(UnusableStoreError, match=r"a row of log_.* refers to one of log_streams"):
         upgrade.upgrade(in_file.url, anyone)
     assert version_at(in_file.url) == 5
 

@@ -13,7 +13,8 @@ from lowcloud.api.aws.access.calls import Access, Call
 from lowcloud.core import resources, tags
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Permission
-from lowcloud.core.policies.requests import Facts, LazyFacts, Values
+from lowcloud.core.identity.arns import AWS_ACCOUNT
+from lowcloud.core.policies.requests import NO_FACTS, Facts, LazyFacts, Values, combined
 
 ARN_HEADS = {  # by the prefix of actions
     "cloudwatch": "arn:aws:cloudwatch:{region}:{account}:",
@@ -41,7 +42,7 @@ class On:
         if self.when and not call.request.get(self.when):
             return
         action = self.action or call.action
-        facts = {**call.facts, **service_facts(call)}
+        facts = combined(service_facts(call), call.facts)
         for template in self.resources:
             yield permission(call, action, arn_of(call, action.partition(":")[0], template), facts)
 
@@ -56,7 +57,7 @@ class PassesRole:
     def __call__(self, call: Call) -> Iterator[Permission]:
         arn = call.request.get(self.member, "")
         if account_of(arn) == call.context.account_id:  # the operation refuses the roles of other accounts
-            facts = {**call.facts, "iam:passedtoservice": (self.service,)}
+            facts = combined({"iam:passedtoservice": (self.service,)}, call.facts)
             yield permission(call, "iam:PassRole", arn, facts)
 
 
@@ -128,8 +129,8 @@ def arn_of(call: Call, service: str, template: str) -> str:
 
 def permission(call: Call, action: str, arn: str, facts: Facts) -> Permission:
     """Return the permission of an action on the resource of an ARN, with its tags as facts."""
-    account = account_of(arn) or call.context.account_id
-    return Permission(action, arn, account, LazyFacts(facts, _tag_finder(call, action, arn)))
+    account = account_of(arn).replace(AWS_ACCOUNT, "") or call.context.account_id  # what AWS has is everybody's
+    return Permission(action, arn, account, LazyFacts(NO_FACTS, _tag_finder(call, action, arn), facts))
 
 
 def account_of(arn: str) -> str:

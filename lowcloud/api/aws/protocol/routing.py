@@ -1,6 +1,7 @@
 """Routing: the service, the operation and the protocol of a request.
 
-The service is determined by the credential scope, then by X-Amz-Target; a request without either is for S3.
+The service is determined by the credential scope, then by X-Amz-Target; a request without either is for STS if it names
+an action, and otherwise for S3.
 """
 
 import re
@@ -78,6 +79,9 @@ class Dialect:
 
 
 DEFAULT_DIALECT = Dialect((DEFAULT_SERVICE,), REST_XML)
+UNSIGNED_DIALECT = Dialect(
+    ("sts",), QUERY
+)  # the query protocol's unsigned requests: a token takes their signature's place
 
 
 def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
@@ -87,6 +91,9 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     """
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
+    names_action = request.path == "/" and (content_type.startswith(FORM) or "Action=" in request.query)
+    if names_action and signing_name is None and not target:
+        return UNSIGNED_DIALECT
     services = _services(signing_name, target)
     if services == DEFAULT_DIALECT.services:  # whatever the headers and the path look like
         return DEFAULT_DIALECT
@@ -94,7 +101,7 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
         return Dialect(services, CBOR)
     if target:
         return Dialect(services, JSON, "1.0" if "json-1.0" in content_type else "1.1")
-    if request.path == "/" and (content_type.startswith(FORM) or "Action=" in request.query):
+    if names_action:
         return Dialect(services, QUERY)
     return Dialect(services, REST_JSON)
 

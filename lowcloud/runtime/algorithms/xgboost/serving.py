@@ -173,7 +173,7 @@ def _decode_libsvm(body: bytes, features: int) -> SparseMatrix:
         row = next((i for i, line in enumerate(labelled, 1) if libsvm.parse(line, simdjson.Parser()) is None), 0)
         raise BadRequestError(
             f"{f'Row {row}' if row else 'The request'} is not valid libsvm: each row must look like 0:1.5 3:2, with "
-            "columns counted from 0."
+            "columns counted from 0, each once."
         )
     if len(rows.indices) and int(rows.indices.max()) >= features:
         raise BadRequestError(

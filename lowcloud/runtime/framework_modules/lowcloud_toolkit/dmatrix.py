@@ -155,7 +155,9 @@ def _sparse(lines: Sequence[str], place: str) -> tuple[Any, list[float], list[fl
     """Return the rows of libsvm lines `label[:weight] index:value ...`, their labels and weights."""
     from scipy.sparse import csr_matrix
 
-    labels, weights, values, columns, ends = [], [], [], [], [0]
+    labels, weights, ends = [], [], [0]
+    values: list[float] = []
+    columns: list[int] = []
     for number, line in enumerate(lines, 1):
         fields = line.partition("#")[0].split()
         if not fields:
@@ -164,10 +166,14 @@ def _sparse(lines: Sequence[str], place: str) -> tuple[Any, list[float], list[fl
             label, _, weight = fields[0].partition(":")
             labels.append(float(label))
             weights.append(float(weight or 1))
+            entries = {}
             for field in fields[1:]:
                 index, _, value = field.partition(":")
-                columns.append(int(index))
-                values.append(float(value))
+                entries[int(index)] = float(value)
+            if len(entries) < len(fields) - 1:
+                raise ValueError("an index occurs twice")
+            columns += entries.keys()
+            values += entries.values()
         except ValueError as error:
             raise ClientError(f"{place}: line {number} is not libsvm: {error}.") from error
         ends.append(len(values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from lowcloud_toolkit import arrays, content_types
 from lowcloud_toolkit.errors import UnsupportedFormatError
@@ -98,10 +98,12 @@ class Transformer:
 
 
 class DefaultHandlerService:
-    """A handler of requests, which a container's model server would call."""
+    """A handler of requests, which a container's model server would call; frameworks' have another `handler_class`."""
+
+    handler_class: ClassVar[type[DefaultInferenceHandler]] = DefaultInferenceHandler
 
     def __init__(self, transformer: Transformer | None = None):
-        self._service = transformer or Transformer()
+        self._service = transformer or Transformer(default_inference_handler=self.handler_class())
 
 
 def parse_accept(accept: str) -> list[str]:

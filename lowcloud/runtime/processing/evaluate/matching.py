@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.processing.program import require_columns
+from lowcloud.schemas.tables import BLANKS
 
 TRUTH, PREDICTIONS = "truth", "predictions"
 ORDER = "order"

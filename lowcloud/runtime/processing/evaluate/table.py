@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.processing import tables
 from lowcloud.runtime.processing.evaluate import matching
 from lowcloud.runtime.processing.evaluate.matching import PREDICTIONS, TRUTH
 from lowcloud.runtime.processing.program import Arguments, require_columns
+from lowcloud.schemas.tables import BLANKS
 
 LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"
 PREDICTION_NAMES = (PREDICTED, "prediction", "predictions", "predicted")

@@ -12,6 +12,7 @@ from lowcloud.runtime.processing.evaluate.multiclass import MulticlassEvaluation
 from lowcloud.runtime.processing.evaluate.regression import RegressionEvaluation
 from lowcloud.runtime.processing.evaluate.table import CLASSES, ComparedRows, read_numbers
 from lowcloud.runtime.processing.program import Arguments
+from lowcloud.schemas.tables import BLANKS, CODE
 
 Evaluation = BinaryEvaluation | MulticlassEvaluation | RegressionEvaluation
 
@@ -85,6 +86,7 @@ def _classes(rows: ComparedRows, task: str, settings: Arguments, known: tuple[st
     elif known:
         classes = list(known)
     else:
+        _check_codes(rows.truth)
         found = set(normalise_labels(rows.truth).unique())
         if rows.predicted is not None:
             predicted = set(normalise_labels(rows.predicted).unique())
@@ -115,6 +117,19 @@ def _classes(rows: ComparedRows, task: str, settings: Arguments, known: tuple[st
             raise ClientError("Argument positive cannot be used with one score per class: order them with classes.")
         classes.reverse()
     return tuple(classes)
+
+
+def _check_codes(column: pl.Series) -> None:
+    """Raise ClientError if labels such as 007 and 7, which count as equal, are different codes."""
+    spelled = column.cast(pl.String).str.strip_chars(BLANKS).unique().drop_nulls()
+    numbers = normalise_labels(spelled)
+    clash = numbers.filter(spelled.str.contains(CODE) & numbers.is_duplicated())
+    if len(clash):
+        shown = " and ".join(map(repr, sorted(spelled.filter(numbers == clash[0]))[:2]))
+        raise ClientError(
+            f"Column {column.name!r} has the labels {shown}, which are equal as numbers. Write each label in one way, "
+            "or codes with a letter before them."
+        )
 
 
 def _check_spelling(rows: ComparedRows, truth: set[str], predicted: set[str]) -> None:

@@ -21,7 +21,7 @@ from lowcloud.runtime.feature_transforms import (
     load,
     save,
 )
-from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Vector
+from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Texts, Vector
 from lowcloud.runtime.processing import tables
 from lowcloud.runtime.processing.preprocess import columns as typed
 from lowcloud.runtime.processing.preprocess import fitting, report, splitting, targets, writing
@@ -52,6 +52,9 @@ def preprocess(base: Path, settings: Arguments) -> None:
     for column in table.values():
         if column.unreadable:
             _log(f"Column {column.name!r}: {column.unreadable} cells are not of type {column.kind} and became missing.")
+    texts = {name: one.values.levels for name, one in table.items() if isinstance(one.values, Texts)}
+    if texts:
+        _log(f"Columns of texts: {', '.join(f'{name!r} ({len(texts[name])} different)' for name in texts)}.")
     del frame
     target, labels, kept = _target(table, settings, known)
     counts["without target"] = len(kept) - int(kept.sum())

@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.feature_transforms.cells import BLANKS, BOOLEANS, NUMBER, Numbers, ReadingRules, Texts, Vector
+from lowcloud.runtime.feature_transforms import times
+from lowcloud.runtime.feature_transforms.cells import NUMBER, Numbers, ReadingRules, Texts, Vector
+from lowcloud.schemas.tables import BLANKS, CODE, DATE_LIKE, NUMBER_LIKE, OTHER_DATE, TRUTH_PAIRS, TRUTHS
 
 SAMPLE_CELLS = 200  # distinct cells that are checked before a complete column is parsed as times
-CODE = r"^[+-]?0[0-9]"  # a number with a leading zero is a code, such as a postcode
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def _read_texts(series: pl.Series, rules: ReadingRules, kind: str | None, tolera
     if kind in (None, "boolean") and (kind or _are_booleans(texts)):
         return _parse_levels(series.name, "boolean", texts, rules)
     if kind == "time" or (kind is None and _look_like_times(texts, rules)):
-        times = _parse_levels(series.name, "time", texts, rules)
+        moments = _parse_levels(series.name, "time", texts, rules)
         filled = sum(level is not None for level in texts.levels)
-        if kind == "time" or times.unreadable <= tolerance * filled:
-            return times
+        if kind == "time" or moments.unreadable <= tolerance * filled:
+            _check_offsets(series.name, texts, rules)
+            return moments
+    if kind is None:
+        _check_kind(series, rules)
     return TypedColumn(series.name, "text", texts)
 
 
@@ -83,9 +87,7 @@ def _numbers(series: pl.Series, rules: ReadingRules) -> tuple[Numbers, int, int]
 
     polars parses most cells; the others are parsed as a request's cells are, so that both give the same values.
     """
-    texts = series.str.strip_chars(BLANKS)
-    is_missing = texts.is_null() | (texts == "") | texts.is_in(list(rules.missing_words))
-    texts = texts.set(is_missing, None)
+    texts = _cleaned(series, rules)
     numbers = texts.cast(pl.Float64, strict=False)
     numbers = numbers.set(~numbers.is_finite(), None)
     left = numbers.is_null() & texts.is_not_null()
@@ -95,12 +97,55 @@ def _numbers(series: pl.Series, rules: ReadingRules) -> tuple[Numbers, int, int]
         again = texts.replace_strict(distinct, [read(text) for text in distinct], default=None, return_dtype=pl.Float64)
         numbers = numbers.zip_with(~left, again)
     found = numbers.fill_null(np.nan).to_numpy()
-    return found, int((~is_missing).sum()), int((np.isnan(found) & left.to_numpy()).sum())
+    return found, len(texts) - texts.null_count(), int((np.isnan(found) & left.to_numpy()).sum())
+
+
+def _cleaned(series: pl.Series, rules: ReadingRules, blanks: str = BLANKS) -> pl.Series:
+    """Return texts without blanks around them, null for those that mean a missing value."""
+    texts = series.str.strip_chars(blanks)
+    return texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
+
+
+def _check_kind(series: pl.Series, rules: ReadingRules) -> None:
+    """Raise ClientError for a column of texts of which half look like dates or numbers, as the Python SDK does."""
+    texts = _cleaned(series, rules).drop_nulls()
+    are_dates = texts.str.contains(OTHER_DATE) | texts.str.contains(DATE_LIKE)
+    numbers = texts.cast(pl.Float64, strict=False)
+    are_numbers = numbers.is_finite().fill_null(False)
+    if are_dates.any() and are_dates.sum() * 2 >= len(texts):
+        read = rules.reader("time")
+        wrong = next((text for text in texts.unique(maintain_order=True) if np.isnan(read(text))), texts[0])
+        kind, word, advice = (
+            "a time in the format of date_format (ISO 8601)",
+            "time",
+            ", pass date_format=%d/%m/%Y",
+        )
+    elif not are_numbers.all() and texts.str.contains(NUMBER_LIKE).sum() * 2 >= len(texts):
+        wrong = texts.filter(~are_numbers)[0]
+        kind, word, advice = "a number", "number", ""
+    else:
+        return
+    raise ClientError(
+        f"Column {series.name!r}: {wrong[:40]!r} is not {kind}, but at least half of the cells look like one. Correct "
+        f"it{advice}, or pass types={series.name}=text, which reads texts, or types={series.name}={word}, with which "
+        "such cells are missing values."
+    )
+
+
+def _check_offsets(name: str, texts: Texts, rules: ReadingRules) -> None:
+    """Raise ClientError for a column in which some times have a UTC offset and others do not."""
+    if rules.date_format:
+        return
+    examples = {times.has_offset(level): level for level in texts.levels if level is not None}
+    if examples.keys() >= {True, False}:
+        raise ClientError(
+            f"Column {name!r} has times with a UTC offset ({examples[True]}) and without ({examples[False]}). Write "
+            "all with their offset, or all without it: then they are in UTC."
+        )
 
 
 def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
-    texts = series.str.strip_chars(BLANKS) if rules.trim else series
-    texts = texts.set((texts == "") | texts.is_in(list(rules.missing_words)), None)
+    texts = _cleaned(series, rules, BLANKS if rules.trim else "")
     levels = texts.unique().drop_nulls().sort()
     codes = texts.replace_strict(levels, np.arange(len(levels)), default=len(levels), return_dtype=pl.Int64)
     has_missing = bool(texts.null_count())
@@ -108,8 +153,9 @@ def _texts(series: pl.Series, rules: ReadingRules) -> Texts:
 
 
 def _are_booleans(texts: Texts) -> bool:
-    words = {level.lower() for level in texts.levels if level is not None}
-    return len(words) == 2 and words <= BOOLEANS.keys()
+    words = [level for level in texts.levels if level is not None]
+    lowered = {word.lower() for word in words}
+    return bool(words) and (lowered <= TRUTHS.keys() or (lowered in TRUTH_PAIRS and len(words) == 2))
 
 
 def _look_like_times(texts: Texts, rules: ReadingRules) -> bool:

@@ -10,6 +10,7 @@ from lowcloud.runtime.feature_transforms import TargetColumn
 from lowcloud.runtime.feature_transforms.cells import Numbers, Texts
 from lowcloud.runtime.processing.preprocess.columns import TypedColumn
 from lowcloud.runtime.processing.program import Arguments
+from lowcloud.schemas.tables import EXACT_WHOLE
 
 AUTO_CLASSES = 20  # distinct integers up to which task=auto treats them as classes
 
@@ -35,6 +36,11 @@ def read(column: TypedColumn, settings: Arguments) -> tuple[TargetColumn, Number
         present_numbers, codes = np.unique(values, return_inverse=True)
         if task == "regression" or (task == "auto" and not _are_classes(present_numbers)):
             return TargetColumn(column.name, "regression"), values
+        if np.abs(present_numbers).max() >= EXACT_WHOLE:
+            raise ClientError(
+                f"The target column {column.name!r} has labels of {EXACT_WHOLE} and more, which cannot be told apart "
+                f"as floating-point numbers. Pass types={column.name}=text."
+            )
         classes = [_write(number) for number in present_numbers.tolist()]
     task = _task(column.name, classes, task)
     order = _order(column.name, classes, task, settings)

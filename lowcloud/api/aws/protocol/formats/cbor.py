@@ -204,7 +204,7 @@ class _Reader:
 def _parse_list(shape: ListShape, item: Any) -> list[Any]:
     if not isinstance(item, list):
         raise _unexpected(item, shape)
-    return [None if value is None else parse(shape.member, value) for value in scalars.enough(shape, item)]
+    return [None if value is None else parse(shape.member, value) for value in scalars.cut_to_maximum(shape, item)]
 
 
 def _parse_map(shape: MapShape, item: Any) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _float(value: float) -> float | str:
 def _parse_list(shape: ListShape, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise _unexpected(value, "a List")
-    return [None if item is None else parse(shape.member, item) for item in scalars.enough(shape, value)]
+    return [None if item is None else parse(shape.member, item) for item in scalars.cut_to_maximum(shape, value)]
 
 
 def _parse_map(shape: MapShape, value: Any) -> dict[str, Any]:

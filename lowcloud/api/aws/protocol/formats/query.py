@@ -88,7 +88,7 @@ def _parse_list(shape: ListShape, node: Node) -> list[Any]:
     items = node
     if not shape.serialization.get("flattened"):
         items = node.children.get(shape.member.serialization.get("name", "member"), Node())
-    return [parse(shape.member, item) for item in scalars.enough(shape, _in_order(items))]
+    return [parse(shape.member, item) for item in scalars.cut_to_maximum(shape, _in_order(items))]
 
 
 def _parse_map(shape: MapShape, node: Node) -> dict[str, Any]:

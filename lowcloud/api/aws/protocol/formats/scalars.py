@@ -37,8 +37,8 @@ def by_type(containers: tuple[Parser, Parser, Parser], scalars: tuple[Parser, ..
     return {**parsers, "long": parsers["integer"], "double": parsers["float"]}
 
 
-def enough(shape: Shape, items: Sequence[Item]) -> Sequence[Item]:
-    """Return as many items of a list as its validation needs: one more than its maximum is refused like a million."""
+def cut_to_maximum(shape: Shape, items: Sequence[Item]) -> Sequence[Item]:
+    """Return the first items of a list, at most one more than it may have: validation refuses that like a million."""
     maximum = shape.metadata.get("max")
     return items if maximum is None else items[: maximum + 1]
 

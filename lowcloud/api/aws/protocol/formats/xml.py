@@ -173,7 +173,7 @@ def _parse_elements(member: Shape, elements: list[Element]) -> Any:
     """Parse a member; a flattened list or map has one element per item, others have one."""
     if member.serialization.get("flattened"):
         if isinstance(member, ListShape):
-            return [parse(member.member, element) for element in scalars.enough(member, elements)]
+            return [parse(member.member, element) for element in scalars.cut_to_maximum(member, elements)]
         if isinstance(member, MapShape):
             return dict(_entry(member, element) for element in elements)
     return parse(member, elements[0])
@@ -181,7 +181,7 @@ def _parse_elements(member: Shape, elements: list[Element]) -> Any:
 
 def _parse_list(shape: ListShape, element: Element) -> list[Any]:
     name = shape.member.serialization.get("name", "member")
-    return [parse(shape.member, child) for child in scalars.enough(shape, _named(element, name))]
+    return [parse(shape.member, child) for child in scalars.cut_to_maximum(shape, _named(element, name))]
 
 
 def _named(element: Element, name: str) -> list[Element]:

@@ -218,8 +218,9 @@ def permission(
 ) -> Permission:
     """Return the permission of an action on a bucket or, with `key`, on an object."""
     context, owner = call.context, call.context.account_id
-    known = {**call.facts, **_request_facts(call.request), "s3:resourceaccount": (owner,)}
-    facts = known if key is None else LazyFacts(known, _tag_finder(call, bucket, key, version))
+    known = {**_request_facts(call.request), "s3:resourceaccount": (owner,)}
+    finds = _no_tags if key is None else _tag_finder(call, bucket, key, version)
+    facts = LazyFacts(known, finds, call.facts)
     needed = object_access.permission(context, call.caller, action, bucket, key, version, facts, grant)
     is_repair = action in _REPAIRS and call.caller.is_root and call.caller.account_id == owner
     return replace(needed, find_access=None) if is_repair else needed
@@ -257,6 +258,10 @@ def _tag_facts(request: Mapping[str, Any]) -> Facts:
         tags = {tag["Key"]: tag["Value"] for tag in tagging.get("TagSet", ())}
     of_key = {f"s3:requestobjecttag/{key.lower()}": (value,) for key, value in tags.items()}
     return {**of_key, "s3:requestobjecttagkeys": tuple(tags)}
+
+
+def _no_tags(_key: str) -> None:
+    """Return that buckets have no tags that conditions ask about."""
 
 
 def _tag_finder(call: Call, bucket: str, key: str, version: str | None) -> Callable[[str], Values | None]:

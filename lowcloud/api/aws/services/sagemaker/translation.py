@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 from lowcloud import contract
 from lowcloud.api.aws.arns import of_sagemaker, parse_role, subject_of
-from lowcloud.api.aws.services.policies import trusts_service
 from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.identity import trust
 from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.staging import inputs
@@ -60,18 +60,19 @@ def without_none(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def require_role(context: Context, arn: str) -> None:
-    """Raise AwsError for a role that does not exist in this account, or does not trust SageMaker."""
+def require_role(context: Context, arn: str, source: str) -> None:
+    """Raise AwsError for a role that does not exist in this account, or does not trust SageMaker.
+
+    `source` is the subject of the resource that needs the role, which conditions of its trust policy may ask for.
+    """
     role = parse_role(arn)
-    if role.account_id != context.settings.account_id:
-        raise invalid(
-            f"The role {arn} belongs to another account; this cloud's account is {context.settings.account_id}."
-        )
+    if role.account_id != context.account_id:
+        raise invalid(f"The role {arn} belongs to another account; this cloud's account is {context.account_id}.")
     try:
-        trust_policy = resources.find(context, ROLE, role.name).trust_policy
+        found = resources.find(context, ROLE, role.name)
     except NotFoundError:
-        trust_policy = None
-    if trust_policy is None or not trusts_service(trust_policy, SERVICE_PRINCIPAL, of_sagemaker(context, "")):
+        found = None
+    if found is None or not trust.trusts_service(context, found, SERVICE_PRINCIPAL, of_sagemaker(context, source)):
         raise invalid(
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
             f"'{SERVICE_PRINCIPAL}' to assume the role."

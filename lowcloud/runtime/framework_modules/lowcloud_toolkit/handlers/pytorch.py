@@ -6,7 +6,7 @@ from typing import Any
 
 from lowcloud_toolkit import arrays, content_types
 from lowcloud_toolkit.errors import ModelLoadError
-from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler, Transformer
+from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler
 
 DEFAULT_MODEL_FILENAME = "model.pt"
 
@@ -51,8 +51,7 @@ DefaultPyTorchInferenceHandler = DefaultPytorchInferenceHandler
 class HandlerService(DefaultHandlerService):
     """PyTorch's handler of requests."""
 
-    def __init__(self) -> None:
-        super().__init__(Transformer(default_inference_handler=DefaultPytorchInferenceHandler()))
+    handler_class = DefaultPytorchInferenceHandler
 
 
 def _device() -> str:

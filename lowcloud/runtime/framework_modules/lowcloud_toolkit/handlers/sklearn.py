@@ -7,7 +7,7 @@ from typing import Any
 from lowcloud_toolkit import arrays, content_types
 from lowcloud_toolkit.entry_point import import_module as import_module
 from lowcloud_toolkit.functions import refuse_server
-from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler, Transformer
+from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler
 
 main = serving_entrypoint = refuse_server
 
@@ -30,9 +30,7 @@ class HandlerService(DefaultHandlerService):
     """scikit-learn's handler of requests."""
 
     DefaultSKLearnUserModuleInferenceHandler = DefaultSKLearnUserModuleInferenceHandler
-
-    def __init__(self) -> None:
-        super().__init__(Transformer(default_inference_handler=DefaultSKLearnUserModuleInferenceHandler()))
+    handler_class = DefaultSKLearnUserModuleInferenceHandler
 
 
 _HANDLER = DefaultSKLearnUserModuleInferenceHandler()

@@ -6,7 +6,7 @@ from typing import Any
 
 from lowcloud_toolkit import dmatrix
 from lowcloud_toolkit.functions import refuse_server
-from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler, Transformer
+from lowcloud_toolkit.serving import DefaultHandlerService, DefaultInferenceHandler
 
 main = serving_entrypoint = refuse_server
 
@@ -27,9 +27,7 @@ class HandlerService(DefaultHandlerService):
     """XGBoost's handler of requests."""
 
     DefaultXGBoostUserModuleInferenceHandler = DefaultXGBoostUserModuleInferenceHandler
-
-    def __init__(self) -> None:
-        super().__init__(Transformer(default_inference_handler=DefaultXGBoostUserModuleInferenceHandler()))
+    handler_class = DefaultXGBoostUserModuleInferenceHandler
 
 
 _HANDLER = DefaultXGBoostUserModuleInferenceHandler()

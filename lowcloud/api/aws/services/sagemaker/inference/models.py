@@ -68,7 +68,7 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """A model has one container; inference pipelines of several are not built."""
     container = _only_container(request)
     if "ExecutionRoleArn" in request:
-        require_role(context, request["ExecutionRoleArn"])
+        require_role(context, request["ExecutionRoleArn"], MODEL.subject(request["ModelName"]))
     model = Model(
         name=request["ModelName"],
         created_at=context.now(),

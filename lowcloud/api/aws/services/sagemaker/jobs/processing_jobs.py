@@ -66,7 +66,7 @@ ECHOED_MEMBERS = (
 def create_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
     """The job starts when there is capacity for it."""
     name = request["ProcessingJobName"]
-    require_role(context, request["RoleArn"])
+    require_role(context, request["RoleArn"], PROCESSING.subject(name))
     return {"ProcessingJobArn": operations.create(context, PROCESSING, name, _specification(context, request), request)}
 
 

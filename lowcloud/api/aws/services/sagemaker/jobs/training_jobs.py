@@ -89,7 +89,7 @@ LIMIT_STATUS = {
 def create_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
     """The job starts when there is capacity for it."""
     name = request["TrainingJobName"]
-    require_role(context, request["RoleArn"])
+    require_role(context, request["RoleArn"], TRAINING.subject(name))
     specification = training_requests.read(context, request)
     return {"TrainingJobArn": operations.create(context, TRAINING, name, specification, request)}
 

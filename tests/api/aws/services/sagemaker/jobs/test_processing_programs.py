@@ -3,23 +3,15 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.data.people import raw_rows
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "programs"
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-
-
-def raw_rows(count: int) -> bytes:
-    random = np.random.default_rng(3)
-    age, city = random.normal(40, 12, count), random.choice(["Rome", "Oslo", "Lima"], count)
-    left = (age - 40) / 12 + 2.0 * (city == "Oslo") - 0.5 + random.normal(0, 0.5, count) > 0
-    lines = [f"{'' if i % 9 == 0 else f'{age[i]:.1f}'},{city[i]},{'yes' if left[i] else 'no'}" for i in range(count)]
-    return ("age,city,left\n" + "\n".join(lines) + "\n").encode()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""STS: the identity of the caller, and temporary credentials."""

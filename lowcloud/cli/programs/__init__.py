@@ -1,0 +1,1 @@
+"""Commands about the programs that this cloud runs, and those that use it."""
