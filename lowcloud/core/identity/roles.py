@@ -1,6 +1,7 @@
 """Roles that programs and users assume, with their trust policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,16 +64,16 @@ def create(
         return entities.require(connection, context, ROLE, name)
 
 
-def ensure(context: Context, name: str, trust_policy: str) -> Role:
-    """Return the role of this name, created with the trust policy if there is none."""
-    try:
-        return resources.find(context, ROLE, name)
-    except NotFoundError:
-        pass
-    try:
-        return create(context, name, trust_policy, max_session_seconds=12 * 3600)
-    except AlreadyExistsError:  # another server of this store was quicker
-        return resources.find(context, ROLE, name)
+def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[str]) -> None:
+    """Create a role with a trust policy and these managed policies attached, unless there is one of this name."""
+    with suppress(NotFoundError):
+        resources.find(context, ROLE, name)
+        return
+    row = {"name": name, "path": "/", "trust_policy": trust_policy, "max_session_seconds": 12 * 3600}
+    with suppress(AlreadyExistsError), entities.changing(context) as connection:  # another server may be quicker
+        role = entities.insert_new(connection, context, ROLE, row, "AROA", ROLES_LIMIT)
+        for policy in policies:
+            permissions.attach_to(connection, ROLE, role, policy)
 
 
 def change(context: Context, name: str, values: Mapping[str, Any]) -> Role:
