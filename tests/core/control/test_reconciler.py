@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.jobs import creation
@@ -239,7 +240,7 @@ def test_leases_are_held_until_they_are_taken(context, monkeypatch):
 def test_only_what_is_due_wakes_the_reconciler(context):
     calls = []
     context.wake.subscribe(lambda: calls.append(1))
-    models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
+    models.create(context, Model("model", 0.0, "linear-learner:1", EXECUTION_ROLE))
     assert not calls
     buckets.create(context, BUCKET)
     creation.create(context, TRAINING, "job", SPECIFICATION)

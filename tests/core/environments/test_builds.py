@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.environments import builds, environments
 from lowcloud.core.environments.environments import EnvironmentSpec
@@ -128,7 +129,7 @@ def test_a_build_that_starts_while_another_is_released_starts_the_builder_again(
 
 def name_the_key(context: Context) -> None:
     """An endpoint that waits for it."""
-    models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
+    models.create(context, Model("model", 0.0, "linear-learner:1", EXECUTION_ROLE))
     endpoint_configurations.create(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
     endpoints.create(context, "one", "one")
     progress = {"variants": [], "models": {}, "failure": None, "environments": {"model": KEY}}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.serving import endpoint_configurations, models
@@ -11,7 +12,7 @@ from lowcloud.core.serving.models import Model
 
 
 def test_an_instance_type_that_the_catalogue_does_not_have_is_refused(context: Context) -> None:
-    models.create(context, Model("model", 0.0, "linear-learner", "role"))
+    models.create(context, Model("model", 0.0, "linear-learner", EXECUTION_ROLE))
     variant = Variant("all", "model", "ml.x9.large")
     with pytest.raises(InvalidError, match=r"no instance type 'ml\.x9\.large'"):
         endpoint_configurations.create(context, Configuration("one", 0.0, (variant,)))
