@@ -9,6 +9,7 @@ from lowcloud.api.aws.services.iam.translation import (
     entity_page,
     page,
     read_tags,
+    require_modifiable,
     tags_of,
     write_tags,
 )
@@ -61,6 +62,7 @@ def update_role_description(context: Context, caller: Caller, request: Request) 
 
 @operation("iam", "UpdateAssumeRolePolicy")
 def update_assume_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    require_modifiable(context, ROLE, request["RoleName"])
     documents.parse(request["PolicyDocument"], documents.TRUST)
     roles.change(context, request["RoleName"], {"trust_policy": request["PolicyDocument"]})
     return {}
@@ -68,6 +70,7 @@ def update_assume_role_policy(context: Context, caller: Caller, request: Request
 
 @operation("iam", "DeleteRole")
 def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
+    require_modifiable(context, ROLE, request["RoleName"])
     roles.delete(context, request["RoleName"])
     return {}
 
@@ -92,6 +95,7 @@ def list_role_tags(context: Context, caller: Caller, request: Request) -> Answer
 
 @operation("iam", "PutRolePermissionsBoundary")
 def put_role_permissions_boundary(context: Context, caller: Caller, request: Request) -> Answer:
+    require_modifiable(context, ROLE, request["RoleName"])
     permissions.put_boundary(context, ROLE, request["RoleName"], request["PermissionsBoundary"])
     return {}
 
