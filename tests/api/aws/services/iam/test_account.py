@@ -150,7 +150,9 @@ def test_the_account_is_described_as_a_whole(server, iam, new_name):
     roles = [one["RoleName"] for page in pages for one in page["RoleDetailList"]]
     assert "LowcloudExecutionRole" in roles
     assert iam.generate_credential_report()["State"] == "COMPLETE"
-    rows = csv.DictReader(iam.get_credential_report()["Content"].decode().splitlines())
+    rows = list(csv.DictReader(iam.get_credential_report()["Content"].decode().splitlines()))
+    assert (rows[0]["user"], rows[0]["access_key_1_active"]) == ("<root_account>", "true")
+    assert None not in rows[0].values()
     row = next(row for row in rows if row["user"] == user)
     assert (row["access_key_1_active"], row["access_key_2_active"]) == ("true", "false")
     assert key["SecretAccessKey"] not in str(row)

@@ -18,7 +18,7 @@ from jwt import PyJWK, PyJWKSet
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, NotFoundError
-from lowcloud.core.identity.oidc_providers import LOOPBACK, OIDC_PROVIDER, OidcProvider
+from lowcloud.core.identity.federation.oidc_providers import LOOPBACK, OIDC_PROVIDER, OidcProvider
 from lowcloud.core.policies.requests import Values
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
