@@ -89,7 +89,11 @@ def test_transitive_tags_and_the_source_identity_stay_through_a_chain(server, ad
     tags = [{"Key": "team", "Value": "blue"}, {"Key": "other", "Value": "x"}]
     session = assume(server, ada, first, Tags=tags, TransitiveTagKeys=["team"], SourceIdentity="ada")
     assert session["SourceIdentity"] == "ada"
-    chained = assume(server, session["Credentials"], second, SourceIdentity="ada")
+    chained = assume(server, session["Credentials"], second)
+    assert chained["SourceIdentity"] == "ada"
+    without = make_role(server, "tags-alone", {"AWS": ACCOUNT}, ["sts:AssumeRole", "sts:TagSession"])
+    with pytest.raises(ClientError, match="sts:SetSourceIdentity"):
+        assume(server, session["Credentials"], without)
     third = assume(server, chained["Credentials"], second, SourceIdentity="ada")
     assert third["SourceIdentity"] == "ada"
     with pytest.raises(ClientError, match="InvalidParameterValue"):
