@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.iam import attachments, instance_profiles, policies
+from lowcloud.api.aws.services.iam import attachments, instance_profiles, policies, trust_policies
 from lowcloud.api.aws.services.iam.roles import describe_whole
 from lowcloud.api.aws.services.iam.translation import (
     arn_of,
@@ -84,6 +84,7 @@ def get_account_summary(context: Context, caller: Caller, request: Request) -> A
             "VersionsPerPolicyQuota": managed_policies.VERSIONS_LIMIT,
             "UserPolicySizeQuota": permissions.INLINE_CHARACTERS["user"],
             "GroupPolicySizeQuota": permissions.INLINE_CHARACTERS["group"],
+            "AssumeRolePolicySizeQuota": trust_policies.CHARACTERS_LIMIT,
             "RolePolicySizeQuota": permissions.INLINE_CHARACTERS["role"],
             "GroupsPerUserQuota": groups.GROUPS_OF_USER_LIMIT,
             "AccessKeysPerUserQuota": access_keys.KEYS_LIMIT,

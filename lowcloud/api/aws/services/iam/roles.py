@@ -3,6 +3,7 @@
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.iam import trust_policies
 from lowcloud.api.aws.services.iam.translation import (
     boundary_of,
     describe_role,
@@ -18,14 +19,13 @@ from lowcloud.core.context import Context
 from lowcloud.core.identity import entities, permissions, roles
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE, Role
-from lowcloud.core.policies import documents
 
 REQUESTED = {"Description": "description", "MaxSessionDuration": "max_session_seconds"}
 
 
 @operation("iam", "CreateRole", refused=("MaxSigninSessionDuration",))
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
-    documents.parse(request["AssumeRolePolicyDocument"], documents.TRUST)
+    trust_policies.check(context, request["AssumeRolePolicyDocument"])
     role = roles.create(
         context,
         request["RoleName"],
@@ -63,7 +63,7 @@ def update_role_description(context: Context, caller: Caller, request: Request) 
 @operation("iam", "UpdateAssumeRolePolicy")
 def update_assume_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     require_modifiable(context, ROLE, request["RoleName"])
-    documents.parse(request["PolicyDocument"], documents.TRUST)
+    trust_policies.check(context, request["PolicyDocument"])
     roles.change(context, request["RoleName"], {"trust_policy": request["PolicyDocument"]})
     return {}
 
