@@ -25,7 +25,7 @@ REQUESTED = {"Description": "description", "MaxSessionDuration": "max_session_se
 
 @operation("iam", "CreateRole", refused=("MaxSigninSessionDuration",))
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
-    trust_policies.check(context, request["AssumeRolePolicyDocument"])
+    trusted_ids = trust_policies.check(context, request["AssumeRolePolicyDocument"])
     role = roles.create(
         context,
         request["RoleName"],
@@ -35,6 +35,7 @@ def create_role(context: Context, caller: Caller, request: Request) -> Answer:
         request.get("MaxSessionDuration", roles.DEFAULT_SESSION_SECONDS),
         request.get("PermissionsBoundary"),
         read_tags(request),
+        trusted_ids,
     )
     return {"Role": describe_whole(context, role)}
 
@@ -63,8 +64,8 @@ def update_role_description(context: Context, caller: Caller, request: Request) 
 @operation("iam", "UpdateAssumeRolePolicy")
 def update_assume_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     require_modifiable(context, ROLE, request["RoleName"])
-    trust_policies.check(context, request["PolicyDocument"])
-    roles.change(context, request["RoleName"], {"trust_policy": request["PolicyDocument"]})
+    trusted_ids = trust_policies.check(context, request["PolicyDocument"])
+    roles.trust(context, request["RoleName"], request["PolicyDocument"], trusted_ids)
     return {}
 
 

@@ -20,28 +20,32 @@ _ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root", re.ASCII)
 _SESSION = re.compile(r"arn:aws:sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+", re.ASCII)
 
 
-def check(context: Context, document: str) -> None:
-    """Raise PolicyError, LimitExceededError or AwsError for a text that is no trust policy of this account."""
+def check(context: Context, document: str) -> dict[str, str]:
+    """Return the ids of the account's users and roles that a trust policy names, by their ARNs.
+
+    Raises PolicyError, LimitExceededError or AwsError for a text that is no trust policy of this account.
+    """
     policy = documents.parse(document, documents.TRUST)
     if len("".join(document.split())) > CHARACTERS_LIMIT:
         raise LimitExceededError(f"Cannot exceed quota for ACLSizePerRole: {CHARACTERS_LIMIT}")
-    for statement in policy.statements:
-        for kind, name in sorted(statement.principals):
-            if kind == "AWS" and not _exists(context, name):
-                raise AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
+    named = {name for statement in policy.statements for kind, name in statement.principals if kind == "AWS"}
+    return {name: found for name in sorted(named) if (found := _id_of(context, name)) is not None}
 
 
-def _exists(context: Context, name: str) -> bool:
-    """Return whether a principal may exist: those of other accounts and the names of sessions are not looked up."""
+def _id_of(context: Context, name: str) -> str | None:
+    """Return the id of a user or role; None for what is not looked up: accounts, sessions, and others' principals."""
     if name == "*" or _ACCOUNT.fullmatch(name) or _SESSION.fullmatch(name):
-        return True
+        return None
+    invalid = AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
     parts = arns.parse(name)
     if parts is None or parts.sort not in KINDS:
-        return False
+        raise invalid
     if parts.account_id != context.account_id:
-        return True
+        return None
     try:
         found = resources.find(context, KINDS[parts.sort], parts.name)
     except NotFoundError:
-        return False
-    return (found.path, found.name) == (parts.path, parts.name)
+        raise invalid from None
+    if (found.path, found.name) != (parts.path, parts.name):
+        raise invalid
+    return str(found.id)
