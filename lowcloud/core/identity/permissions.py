@@ -148,7 +148,7 @@ def delete_boundary(context: Context, kind: ResourceKind[Found], name: str) -> N
         entity = entities.require(connection, context, kind, name)
         limited = update(kind.table).where(rows.id == entity.id, rows.boundary.is_not(None)).values(boundary=None)
         if connection.execute(limited).rowcount == 0:
-            raise NotFoundError("permissions boundary of", name)
+            raise NotFoundError("permissions boundary", name)
 
 
 def require_none(connection: Connection, entity: Entity) -> None:

@@ -1,5 +1,6 @@
 """Roles that programs and users assume, with their trust policies."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Role:
     path: str
     created_at: float
     trust_policy: str
+    trusted_ids: str  # JSON: the ids of the users and roles that the policy names, by ARN, when it was written
     description: str
     max_session_seconds: int
     boundary: str | None  # the ARN of a managed policy
@@ -46,12 +48,14 @@ def create(
     max_session_seconds: int = DEFAULT_SESSION_SECONDS,
     boundary: str | None = None,
     tags: Mapping[str, str] | None = None,
+    trusted_ids: Mapping[str, str] | None = None,
 ) -> Role:
     """Create a role. Raises AlreadyExistsError (names are case-insensitive), LimitExceededError and NotFoundError."""
     row: dict[str, Any] = {
         "name": name,
         "path": path,
         "trust_policy": trust_policy,
+        "trusted_ids": json.dumps(dict(trusted_ids or {})),
         "description": description,
         "max_session_seconds": max_session_seconds,
         "tags": tags,
@@ -76,8 +80,13 @@ def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[st
             permissions.attach_to(connection, ROLE, role, policy)
 
 
+def trust(context: Context, name: str, trust_policy: str, trusted_ids: Mapping[str, str]) -> None:
+    """Replace the trust policy of a role. Raises NotFoundError."""
+    change(context, name, {"trust_policy": trust_policy, "trusted_ids": json.dumps(dict(trusted_ids))})
+
+
 def change(context: Context, name: str, values: Mapping[str, Any]) -> Role:
-    """Set trust policy, description or longest session of a role, and return it. Raises NotFoundError."""
+    """Set description or longest session of a role, and return it. Raises NotFoundError."""
     with entities.changing(context) as connection:
         role = entities.require(connection, context, ROLE, name)
         if values:

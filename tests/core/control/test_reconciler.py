@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.jobs import creation
@@ -18,6 +17,7 @@ from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.storage.buckets import buckets
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
 from tests.support.waiting import wait_for

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.environments import builds, environments
 from lowcloud.core.environments.environments import EnvironmentSpec
@@ -21,6 +20,7 @@ from lowcloud.core.telemetry import logs
 from lowcloud.engine.local import environments as local_environments
 from lowcloud.engine.local.replica import delete_tree
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables.jobs import processing_jobs
 from lowcloud.store.db.tables.serving import endpoints as endpoint_rows
 from tests.support.waiting import wait_for

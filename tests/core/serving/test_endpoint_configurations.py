@@ -2,13 +2,13 @@
 
 import pytest
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.serving import endpoint_configurations, models
 from lowcloud.core.serving.endpoint_configurations import Configuration
 from lowcloud.core.serving.endpoint_records import Variant
 from lowcloud.core.serving.models import Model
+from lowcloud.home.settings import EXECUTION_ROLE
 
 
 def test_an_instance_type_that_the_catalogue_does_not_have_is_refused(context: Context) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
@@ -19,6 +18,7 @@ from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, StagingError, Work
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables import serving as tables
 from tests.support.waiting import wait_for
 

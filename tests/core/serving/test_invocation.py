@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.core import resources
 from lowcloud.core.context import Context, ReadCache
 from lowcloud.core.errors import InvalidError, NotFoundError
@@ -18,6 +17,7 @@ from lowcloud.core.serving.endpoint_configurations import Configuration
 from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables import serving as tables
 
 NAME = "reused"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.catalog import frameworks
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
@@ -13,6 +12,7 @@ from lowcloud.core.programs.images import Image
 from lowcloud.core.serving import model_servers
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import StagingError
+from lowcloud.home.settings import EXECUTION_ROLE
 
 SCIKIT_LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 

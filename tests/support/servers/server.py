@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.home import server_process, settings
 from tests.support.servers.endpoint import Endpoint
 from tests.support.waiting import TIMEOUT_SECONDS
