@@ -18,7 +18,7 @@ from lowcloud.store.db.database import Database
 from lowcloud.store.generation import Generation
 
 CACHE_SECONDS = 0.5
-CACHED_VALUES = 10_000
+CACHED_VALUES = 10_000  # whatever a caller asks about is cached: access keys that do not exist, too
 
 T = TypeVar("T")
 
@@ -66,6 +66,8 @@ class ReadCache:
             return cast(T, value)
         generation = self._generation
         fresh = read()
+        if len(self._cached) >= CACHED_VALUES:
+            self._cached.clear()
         if generation == self._generation:  # otherwise it may have been read just before the change
             self._cached[key] = (now, fresh)
         return fresh

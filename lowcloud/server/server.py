@@ -93,7 +93,8 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
-        roles.ensure(context, EXECUTION_ROLE, execution_role.trust_policy(settings.account_id))
+        trust_policy = execution_role.trust_policy(settings.account_id)
+        roles.ensure(context, EXECUTION_ROLE, trust_policy, execution_role.POLICIES)
     except BaseException:
         database.close()
         raise

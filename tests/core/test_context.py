@@ -2,7 +2,7 @@
 
 import pytest
 
-from lowcloud.core.context import ReadCache, WakeSignal
+from lowcloud.core.context import CACHED_VALUES, NotCachedError, ReadCache, WakeSignal
 
 
 def test_a_value_is_read_once_until_the_wake_signal():
@@ -38,3 +38,22 @@ def test_a_failed_read_is_not_cached():
     with pytest.raises(KeyError):
         cache.get("a", fail)
     assert cache.get("a", lambda: "there") == "there"
+
+
+def test_a_cache_does_not_grow_with_what_is_asked_for():
+    cache = ReadCache()
+    for number in range(CACHED_VALUES + 10):
+        cache.get(("access key", number), lambda: None)
+    assert len(cache._cached) <= CACHED_VALUES
+    assert cache.get(("access key", 0), lambda: "read again") == "read again"
+
+
+def test_what_is_known_is_not_read():
+    cache = ReadCache()
+    with pytest.raises(NotCachedError):
+        cache.known("key", lambda: "value")
+    cache.get("key", lambda: "value")
+    assert cache.known("key", lambda: "another") == "value"
+    cache.clear()
+    with pytest.raises(NotCachedError):
+        cache.known("key", lambda: "value")

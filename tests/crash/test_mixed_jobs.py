@@ -28,7 +28,7 @@ from tests.support.engines import works_left
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-BUCKET = "mixed"
+BUCKET = "sagemaker-mixed"
 IMAGE = "sagemaker-base-python-310"
 LINES = 20  # that the script prints
 DEADLINE_SECONDS = 300

@@ -19,7 +19,7 @@ from tests.support.servers.endpoint import ENVIRONMENT
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-BUCKET = "shared-bucket"
+BUCKET = "shared-sagemaker-bucket"
 SMALL, LARGE = 2_000, 300_000  # one lies in the database, the other in a file
 WRITERS = 8  # through each server
 

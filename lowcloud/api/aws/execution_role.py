@@ -1,7 +1,8 @@
-"""The execution role that every account has from the start, and who may assume it."""
+"""The execution role that every account has from the start: who may assume it, and what it may do."""
 
 import json
 
+POLICIES = ("arn:aws:iam::aws:policy/AmazonSageMakerFullAccess",)
 SERVICES = ("sagemaker", "lambda", "states", "events")
 
 

@@ -107,7 +107,7 @@ def _join(iam: Any, group: str, name: str) -> None:
     except iam.exceptions.NoSuchEntityException:
         iam.create_group(GroupName=group)
         iam.add_user_to_group(GroupName=group, UserName=name)
-        say(f"The group {group} is new, and has no policies yet (AttachGroupPolicy)")
+        say(f"The group {group} is new, and has no policies yet: aws iam attach-group-policy")
 
 
 def _users(iam: Any) -> Iterator[Mapping[str, Any]]:

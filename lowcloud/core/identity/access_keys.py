@@ -18,7 +18,7 @@ from lowcloud.store.db.tables.identity import access_keys, roles, users
 KEYS_LIMIT = 2
 SECRET_BYTES = 30  # 40 characters
 USE_SECONDS = 60.0  # between two records of the use of a key
-SECRETS_KEPT = 4096  # in the memory of a process
+SECRETS_KEPT = USES_KEPT = 4096  # in the memory of a process
 _PURPOSE = "access key"
 
 _SHOWN = [column for column in access_keys.c if column.name != "secret"]
@@ -73,6 +73,8 @@ class _Uses:
         """Return whether a use is to be recorded, and that it is."""
         if now - self._recorded.get(used, 0.0) < USE_SECONDS:
             return False
+        if len(self._recorded) >= USES_KEPT:
+            self._recorded.clear()
         self._recorded[used] = now
         return True
 

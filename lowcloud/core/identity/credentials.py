@@ -13,7 +13,6 @@ from sqlalchemy import select
 from lowcloud.core.context import Context, NotCachedError
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity import access_keys, sessions
-from lowcloud.core.identity.access_keys import SigningKey
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE, Role
 from lowcloud.core.identity.sessions import Credentials
@@ -67,14 +66,17 @@ def _find(context: Context, access_key_id: str, session_token: str | None, look:
 def _lasting(context: Context, access_key_id: str, look: _Look) -> Credentials:
     root = context.settings.root_key
     if access_key_id == root.access_key_id:
-        caller = Caller(context.settings.account_id, access_key_id)
-        return Credentials(root.access_key_id, root.secret_access_key, caller)
-    key = _active_key(context, access_key_id, look)
-    if key is None:
+        return context.access.get(("root key", access_key_id), lambda: _of_root(context))
+    found = _active_key(context, access_key_id, look)
+    if found is None:
         raise UnknownKeyError(f"No active access key {access_key_id!r} exists here.")
-    user = key.user
-    caller = Caller(user.account, key.id, PrincipalKind.USER, user.name, user.path, user.id)
-    return Credentials(key.id, key.secret, caller)
+    return found
+
+
+def _of_root(context: Context) -> Credentials:
+    root = context.settings.root_key
+    caller = Caller(context.settings.account_id, root.access_key_id)
+    return Credentials(root.access_key_id, root.secret_access_key, caller)
 
 
 def _of_existing(context: Context, session: Credentials, look: _Look) -> Credentials:
@@ -94,8 +96,16 @@ def _of_existing(context: Context, session: Credentials, look: _Look) -> Credent
     return session
 
 
-def _active_key(context: Context, key_id: str, look: _Look) -> SigningKey | None:
-    return look(("access key", key_id), lambda: access_keys.find_active(context, key_id))
+def _active_key(context: Context, key_id: str, look: _Look) -> Credentials | None:
+    def read() -> Credentials | None:
+        key = access_keys.find_active(context, key_id)
+        if key is None:
+            return None
+        user = key.user
+        caller = Caller(user.account, key.id, PrincipalKind.USER, user.name, user.path, user.id)
+        return Credentials(key.id, key.secret, caller)
+
+    return look(("access key", key_id), read)
 
 
 def _user(context: Context, user_id: str, look: _Look) -> User | None:

@@ -123,9 +123,12 @@ def tags_of(context: Context, entity: Entity) -> dict[str, str]:
 
 
 def tag(context: Context, kind: ResourceKind[Found], name: str, values: Mapping[str, str]) -> None:
-    """Set tags of an entity. Raises NotFoundError, and InvalidError past 50 tags."""
+    """Set tags of an entity. Raises NotFoundError, and LimitExceededError past 50 tags."""
     with changing(context) as connection:
-        tags.put(connection, require(connection, context, kind, name).id, values)
+        entity = require(connection, context, kind, name)
+        if len({**tags.of(connection, entity.id), **values}) > tags.TAGS_LIMIT:
+            raise LimitExceededError(f"Cannot exceed quota for TagsPer{kind.noun.title()}: {tags.TAGS_LIMIT}")
+        tags.put(connection, entity.id, values)
 
 
 def untag(context: Context, kind: ResourceKind[Found], name: str, keys: Iterable[str]) -> None:

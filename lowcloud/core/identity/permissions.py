@@ -31,18 +31,21 @@ def attach(context: Context, kind: ResourceKind[Found], name: str, policy: str) 
 
     Raises NotFoundError for an unknown entity or policy, and LimitExceededError.
     """
-    rows = policy_attachments.c
     with entities.changing(context) as connection:
-        entity = entities.require(connection, context, kind, name)
-        managed_policies.require_document(connection, context.account_id, policy)
-        attached = attachments_of(connection, [entity.id])
-        if policy in attached:
-            return
-        if len(attached) >= ATTACHMENTS_LIMIT:
-            quota = f"PoliciesPer{kind.noun.title()}"
-            raise LimitExceededError(f"Cannot exceed quota for {quota}: {ATTACHMENTS_LIMIT}")
-        row = {rows.account: context.account_id, rows.owner: entity.id, rows.policy: policy}
-        connection.execute(insert(policy_attachments).values(row))
+        attach_to(connection, kind, entities.require(connection, context, kind, name), policy)
+
+
+def attach_to(connection: Connection, kind: ResourceKind[Found], entity: Found, policy: str) -> None:
+    """Do what `attach` does, within a transaction."""
+    managed_policies.require_document(connection, entity.account, policy)
+    attached = attachments_of(connection, [entity.id])
+    if policy in attached:
+        return
+    if len(attached) >= ATTACHMENTS_LIMIT:
+        quota = f"PoliciesPer{kind.noun.title()}"
+        raise LimitExceededError(f"Cannot exceed quota for {quota}: {ATTACHMENTS_LIMIT}")
+    row = {"account": entity.account, "owner": entity.id, "policy": policy}
+    connection.execute(insert(policy_attachments).values(row))
 
 
 def detach(context: Context, kind: ResourceKind[Found], name: str, policy: str) -> None:
@@ -145,7 +148,7 @@ def delete_boundary(context: Context, kind: ResourceKind[Found], name: str) -> N
         entity = entities.require(connection, context, kind, name)
         limited = update(kind.table).where(rows.id == entity.id, rows.boundary.is_not(None)).values(boundary=None)
         if connection.execute(limited).rowcount == 0:
-            raise NotFoundError("permissions boundary of", name)
+            raise NotFoundError("permissions boundary", name)
 
 
 def require_none(connection: Connection, entity: Entity) -> None:

@@ -1,6 +1,8 @@
 """Roles that programs and users assume, with their trust policies."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,7 @@ class Role:
     path: str
     created_at: float
     trust_policy: str
+    trusted_ids: str  # JSON: the ids of the users and roles that the policy names, by ARN, when it was written
     description: str
     max_session_seconds: int
     boundary: str | None  # the ARN of a managed policy
@@ -45,12 +48,14 @@ def create(
     max_session_seconds: int = DEFAULT_SESSION_SECONDS,
     boundary: str | None = None,
     tags: Mapping[str, str] | None = None,
+    trusted_ids: Mapping[str, str] | None = None,
 ) -> Role:
     """Create a role. Raises AlreadyExistsError (names are case-insensitive), LimitExceededError and NotFoundError."""
     row: dict[str, Any] = {
         "name": name,
         "path": path,
         "trust_policy": trust_policy,
+        "trusted_ids": json.dumps(dict(trusted_ids or {})),
         "description": description,
         "max_session_seconds": max_session_seconds,
         "tags": tags,
@@ -63,20 +68,25 @@ def create(
         return entities.require(connection, context, ROLE, name)
 
 
-def ensure(context: Context, name: str, trust_policy: str) -> Role:
-    """Return the role of this name, created with the trust policy if there is none."""
-    try:
-        return resources.find(context, ROLE, name)
-    except NotFoundError:
-        pass
-    try:
-        return create(context, name, trust_policy, max_session_seconds=12 * 3600)
-    except AlreadyExistsError:  # another server of this store was quicker
-        return resources.find(context, ROLE, name)
+def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[str]) -> None:
+    """Create a role with a trust policy and these managed policies attached, unless there is one of this name."""
+    with suppress(NotFoundError):
+        resources.find(context, ROLE, name)
+        return
+    row = {"name": name, "path": "/", "trust_policy": trust_policy, "max_session_seconds": 12 * 3600}
+    with suppress(AlreadyExistsError), entities.changing(context) as connection:  # another server may be quicker
+        role = entities.insert_new(connection, context, ROLE, row, "AROA", ROLES_LIMIT)
+        for policy in policies:
+            permissions.attach_to(connection, ROLE, role, policy)
+
+
+def trust(context: Context, name: str, trust_policy: str, trusted_ids: Mapping[str, str]) -> None:
+    """Replace the trust policy of a role. Raises NotFoundError."""
+    change(context, name, {"trust_policy": trust_policy, "trusted_ids": json.dumps(dict(trusted_ids))})
 
 
 def change(context: Context, name: str, values: Mapping[str, Any]) -> Role:
-    """Set trust policy, description or longest session of a role, and return it. Raises NotFoundError."""
+    """Set description or longest session of a role, and return it. Raises NotFoundError."""
     with entities.changing(context) as connection:
         role = entities.require(connection, context, ROLE, name)
         if values:

@@ -6,6 +6,8 @@ table.
 
 import json
 import secrets
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +22,7 @@ from lowcloud.store.blobs.encryption import TamperedError
 
 TOKENS_KEPT = 4096  # in the memory of a process
 _PURPOSE = "session token"
+_MARK = "LC."  # of a token that is compressed, for clients send it with every request
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ def issue(context: Context, caller: Caller, duration_seconds: int) -> Credential
         expires_at=float(int(now + duration_seconds)),
     )
     stored = {**asdict(session), "caller": {**asdict(session.caller), "kind": caller.kind.value}}
-    sealed = context.keys.seal(json.dumps(stored).encode(), _PURPOSE)
-    return replace(session, session_token=sealed.hex())
+    sealed = context.keys.seal(zlib.compress(json.dumps(stored).encode()), _PURPOSE)
+    return replace(session, session_token=_MARK + urlsafe_b64encode(sealed).decode())
 
 
 def issue_for_role(context: Context, role: str, session: str, duration_seconds: int) -> Credentials:
@@ -92,10 +95,17 @@ def open_token(context: Context, session_token: str) -> Credentials:
 
 def _open(context: Context, session_token: str) -> Credentials:
     try:
-        stored = json.loads(context.keys.unseal(bytes.fromhex(session_token), _PURPOSE))
+        stored = json.loads(_unseal(context, session_token))
     except (TamperedError, ValueError) as error:
         raise ValueError("The session token is not one of this cloud.") from error
     return Credentials(**{**stored, "caller": _load_caller(stored["caller"]), "session_token": session_token})
+
+
+def _unseal(context: Context, session_token: str) -> bytes:
+    """Return what is in a token: compressed, or in hexadecimal as versions before 0.3 have issued it."""
+    if not session_token.startswith(_MARK):
+        return context.keys.unseal(bytes.fromhex(session_token), _PURPOSE)
+    return zlib.decompress(context.keys.unseal(urlsafe_b64decode(session_token.removeprefix(_MARK)), _PURPOSE))
 
 
 def _load_caller(stored: Mapping[str, Any]) -> Caller:

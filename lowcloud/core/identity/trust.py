@@ -1,11 +1,12 @@
 """Trust policies: who may assume a role."""
 
+import json
 import logging
+from dataclasses import replace
 from functools import lru_cache
 
 from lowcloud.core.context import Context
-from lowcloud.core.identity import access, arns, caller_facts
-from lowcloud.core.identity.access import Permission
+from lowcloud.core.identity import arns, caller_facts, caller_policies
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import Role
 from lowcloud.core.policies import documents
@@ -23,8 +24,8 @@ log = logging.getLogger("lowcloud.identity")
 def may(context: Context, caller: Caller, role: Role, action: str, request: Facts) -> bool:
     """Return whether trust policy and the caller's own policies let a caller of this cloud do this with a role."""
     facts = caller_facts.of(context, caller, request)
-    permission = Permission(action, _arn(role), role.account, facts, lambda: _access(role))
-    return access.decide(context, caller, permission).allowed
+    asked = AccessRequest(_as_named(caller, role), action, _arn(role), role.account, facts)
+    return evaluate(asked, caller_policies.of(context, caller), _access(role)).allowed
 
 
 def may_federated(context: Context, provider: str, role: Role, action: str, request: Facts) -> bool:
@@ -46,6 +47,20 @@ def trusts_service(context: Context, role: Role, service: str, source_arn: str) 
     }
     asked = AccessRequest(Principal(PrincipalKind.SERVICE, arn=service), ASSUME_ROLE, _arn(role), role.account, facts)
     return evaluate(asked, Policies(), _access(role)).allowed
+
+
+def _as_named(caller: Caller, role: Role) -> Principal:
+    """Return the caller under the name by which the trust policy knows it.
+
+    A user who was renamed is still the one it names; who was created later, under the name of a deleted one, is not.
+    """
+    principal, trusted = caller.principal, json.loads(role.trusted_ids)
+    names = {unique_id: arn for arn, unique_id in trusted.items()}
+    if caller.kind is PrincipalKind.USER and caller.unique_id in names:
+        return replace(principal, arn=names[caller.unique_id])
+    if trusted.get(caller.role_arn or caller.arn, caller.unique_id) != caller.unique_id:
+        return replace(principal, arn=caller.unique_id, role_arn="")
+    return principal
 
 
 def _arn(role: Role) -> str:

@@ -17,6 +17,7 @@ from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.storage.buckets import buckets
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
 from tests.support.waiting import wait_for
@@ -239,7 +240,7 @@ def test_leases_are_held_until_they_are_taken(context, monkeypatch):
 def test_only_what_is_due_wakes_the_reconciler(context):
     calls = []
     context.wake.subscribe(lambda: calls.append(1))
-    models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
+    models.create(context, Model("model", 0.0, "linear-learner:1", EXECUTION_ROLE))
     assert not calls
     buckets.create(context, BUCKET)
     creation.create(context, TRAINING, "job", SPECIFICATION)

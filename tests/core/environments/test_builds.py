@@ -20,6 +20,7 @@ from lowcloud.core.telemetry import logs
 from lowcloud.engine.local import environments as local_environments
 from lowcloud.engine.local.replica import delete_tree
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables.jobs import processing_jobs
 from lowcloud.store.db.tables.serving import endpoints as endpoint_rows
 from tests.support.waiting import wait_for
@@ -128,7 +129,7 @@ def test_a_build_that_starts_while_another_is_released_starts_the_builder_again(
 
 def name_the_key(context: Context) -> None:
     """An endpoint that waits for it."""
-    models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
+    models.create(context, Model("model", 0.0, "linear-learner:1", EXECUTION_ROLE))
     endpoint_configurations.create(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
     endpoints.create(context, "one", "one")
     progress = {"variants": [], "models": {}, "failure": None, "environments": {"model": KEY}}

@@ -25,7 +25,7 @@ from tests.core.jobs import test_lifecycle
 from tests.support.waiting import wait_for
 
 NAME = "job"
-BUCKET = "bucket"
+BUCKET = "sagemaker-bucket"
 CHECKPOINTS = Output("checkpoints", "checkpoints", "kept", "here")
 
 

@@ -23,7 +23,7 @@ from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
 
 NAME = "job"
-BUCKET = "bucket"
+BUCKET = "sagemaker-bucket"
 SPECIFICATION = replace(test_lifecycle.SPECIFICATION, hyperparameters={"predictor_type": "regressor"})
 
 

@@ -18,6 +18,7 @@ from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, StagingError, Work
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables import serving as tables
 from tests.support.waiting import wait_for
 
@@ -25,7 +26,7 @@ from tests.support.waiting import wait_for
 @pytest.fixture
 def endpoint(context: Context) -> str:
     """An endpoint that nothing carries yet, and whose model has no data."""
-    models.create(context, Model("hollow", 0.0, "linear-learner:1", "role", "s3://nowhere/model.tar.gz"))
+    models.create(context, Model("hollow", 0.0, "linear-learner:1", EXECUTION_ROLE, "s3://nowhere/model.tar.gz"))
     configuration = Configuration("hollow", 0.0, (Variant("all", "hollow", "ml.m4.xlarge"),))
     endpoint_configurations.create(context, configuration)
     endpoints.create(context, "hollow", "hollow")
@@ -139,7 +140,7 @@ class DyingEngine:
 def test_the_reason_why_a_replica_cannot_be_started_again_is_logged_once_until_it_runs(context, monkeypatch, caplog):
     engine = DyingEngine()
     dying = replace(context, engine=engine)
-    models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
+    models.create(dying, Model("bare", 0.0, "linear-learner:1", EXECUTION_ROLE))
     endpoint_configurations.create(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(dying, "hollow", "hollow")
     claim = hold(dying)
@@ -169,7 +170,7 @@ def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(context
     engine = DyingEngine()
     dying = replace(context, engine=engine)
     monkeypatch.setattr(Context, "now", lambda _: engine.now)
-    models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
+    models.create(dying, Model("bare", 0.0, "linear-learner:1", EXECUTION_ROLE))
     endpoint_configurations.create(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(dying, "hollow", "hollow")
     claim = hold(dying)
@@ -190,7 +191,7 @@ def test_the_time_to_start_begins_when_the_environments_are_there(context, monke
     ready = {"is": False}
     monkeypatch.setattr(endpoint_lifecycle.builds, "is_ready", lambda *_: ready["is"])
     monkeypatch.setattr(endpoint_lifecycle.builds, "build", lambda *_: ready["is"])
-    models.create(waiting, Model("bare", 0.0, "linear-learner:1", "role"))
+    models.create(waiting, Model("bare", 0.0, "linear-learner:1", EXECUTION_ROLE))
     endpoint_configurations.create(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(waiting, "hollow", "hollow")
     claim = hold(waiting)

@@ -17,6 +17,7 @@ from lowcloud.core.serving.endpoint_configurations import Configuration
 from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables import serving as tables
 
 NAME = "reused"
@@ -35,7 +36,7 @@ class Replicas:
 @pytest.fixture
 def process(context: Context) -> Context:
     """A worker process that answers requests, which nobody notifies of changes, as if they were made by others."""
-    models.create(context, Model("hollow", 0.0, "linear-learner:1", "role", "s3://nowhere/model.tar.gz"))
+    models.create(context, Model("hollow", 0.0, "linear-learner:1", EXECUTION_ROLE, "s3://nowhere/model.tar.gz"))
     configuration = Configuration("hollow", 0.0, (Variant("all", "hollow", "ml.m4.xlarge"),))
     endpoint_configurations.create(context, configuration)
     engine: Any = Replicas()

@@ -12,6 +12,7 @@ from lowcloud.core.programs.images import Image
 from lowcloud.core.serving import model_servers
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import StagingError
+from lowcloud.home.settings import EXECUTION_ROLE
 
 SCIKIT_LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 
@@ -33,7 +34,7 @@ def test_a_registered_environment_is_used_as_its_user_has_made_it(context: Conte
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").touch()
     images.register(context, Image("mine", 0.0, python=str(tmp_path)))
-    model = Model("m", 0.0, "mine", "role", variables={"SAGEMAKER_PROGRAM": "serve.py"})
+    model = Model("m", 0.0, "mine", EXECUTION_ROLE, variables={"SAGEMAKER_PROGRAM": "serve.py"})
     program = model_servers.program_of(context, model)
     assert model_servers.environment_request(context, model, program).name == str(tmp_path)
     assert model_servers.has_network(model, program)
@@ -41,7 +42,7 @@ def test_a_registered_environment_is_used_as_its_user_has_made_it(context: Conte
 
 def test_registered_requirements_are_an_environment_to_build(context: Context) -> None:
     images.register(context, Image("mine", 0.0, requirements="rich\n"))
-    model = Model("m", 0.0, "mine", "role")
+    model = Model("m", 0.0, "mine", EXECUTION_ROLE)
     request = model_servers.environment_request(context, model, model_servers.program_of(context, model))
     assert request.builder(context).builds == request.name != ""
 
@@ -66,6 +67,6 @@ def test_tensorflow_serving_is_refused_with_the_reason_and_a_way_to_serve(contex
 
 def test_a_script_that_is_not_in_the_store_fails_the_staging_with_its_name(context: Context) -> None:
     variables = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://nowhere/source.tar.gz"}
-    model = Model("m", 0.0, SCIKIT_LEARN, "role", variables=variables)
+    model = Model("m", 0.0, SCIKIT_LEARN, EXECUTION_ROLE, variables=variables)
     with pytest.raises(StagingError, match=r"s3://nowhere/source\.tar\.gz"):
         model_servers.environment_request(context, model, model_servers.program_of(context, model))

@@ -10,7 +10,7 @@ from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-BUCKET = "training-tests"
+BUCKET = "sagemaker-tests"
 PATIENTS = load_breast_cancer()
 ROWS = np.column_stack([PATIENTS.target, PATIENTS.data[:, :10]])
 JOB_NUMBERS = iter(range(10_000))

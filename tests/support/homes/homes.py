@@ -34,6 +34,7 @@ def fill(cloud: Server) -> None:
     """Put something of every kind into a new cloud."""
     _fill_bucket(cloud.client("s3"))
     _fill_roles(cloud.client("iam"))
+    _fill_people(cloud.client("iam"))
     _run_jobs(cloud)
     _deploy(cloud)
     _track(cloud)
@@ -218,6 +219,21 @@ def _fill_bucket(s3: Any) -> None:
     rows = [[numbers.gauss(0, 1) for _ in range(3)] for _ in range(120)]
     s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of([[2 * a - b + c / 2, a, b, c] for a, b, c in rows]))
     s3.put_object(Bucket=BUCKET, Key="bad/train.csv", Body=b"1,2,three,4\n")
+
+
+def _fill_people(iam: Any) -> None:
+    """What versions after 0.1.0 have."""
+    document = _policy({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+    policy = iam.create_policy(PolicyName="sample-policy", PolicyDocument=document)["Policy"]["Arn"]
+    iam.create_group(GroupName="sample-group")
+    iam.put_group_policy(GroupName="sample-group", PolicyName="reads", PolicyDocument=document)
+    iam.create_user(UserName="sample-user", PermissionsBoundary=policy, Tags=[{"Key": "team", "Value": "blue"}])
+    iam.add_user_to_group(GroupName="sample-group", UserName="sample-user")
+    iam.attach_user_policy(UserName="sample-user", PolicyArn=policy)
+    iam.create_access_key(UserName="sample-user")
+    iam.create_instance_profile(InstanceProfileName="sample-profile")
+    iam.add_role_to_instance_profile(InstanceProfileName="sample-profile", RoleName="sample-role")
+    iam.create_open_id_connect_provider(Url="https://login.example.com", ClientIDList=["app"])
 
 
 def _fill_roles(iam: Any) -> None:

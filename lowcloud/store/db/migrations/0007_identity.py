@@ -71,6 +71,7 @@ def _create(op: "Operations") -> None:
         "roles",
         *_named(),
         sa.Column("trust_policy", sa.Text, nullable=False),
+        sa.Column("trusted_ids", sa.Text, nullable=False, server_default="{}"),
         sa.Column("description", sa.Text, nullable=False, server_default=""),
         sa.Column("max_session_seconds", sa.Integer, nullable=False),
         sa.Column("boundary", sa.String(2048)),

@@ -43,6 +43,7 @@ roles = Table(
     metadata,
     *_named(),
     Column("trust_policy", Text, nullable=False),
+    Column("trusted_ids", Text, nullable=False, server_default="{}"),  # JSON: of the principals it names, by their ARNs
     Column("description", Text, nullable=False, server_default=""),
     Column("max_session_seconds", Integer, nullable=False),
     Column("boundary", String(2048)),  # the ARN of a managed policy

@@ -13,7 +13,7 @@ import pytest
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-BUCKET = "own-programs"
+BUCKET = "sagemaker-own-programs"
 NUMBERS = iter(range(1000))
 CHECKPOINTING = """
     import os, pathlib, signal, sys, time

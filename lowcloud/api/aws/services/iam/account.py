@@ -8,7 +8,7 @@ from typing import Any
 
 from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.iam import attachments, instance_profiles, policies
+from lowcloud.api.aws.services.iam import attachments, instance_profiles, policies, trust_policies
 from lowcloud.api.aws.services.iam.roles import describe_whole
 from lowcloud.api.aws.services.iam.translation import (
     arn_of,
@@ -25,13 +25,13 @@ from lowcloud.core.identity import (
     entities,
     groups,
     managed_policies,
-    oidc_providers,
     permissions,
     roles,
     users,
 )
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.entities import Found
+from lowcloud.core.identity.federation import oidc_providers
 from lowcloud.core.identity.groups import GROUP
 from lowcloud.core.identity.instance_profiles import INSTANCE_PROFILE, PROFILES_LIMIT
 from lowcloud.core.identity.instance_profiles import of_role as profiles_of_role
@@ -61,6 +61,9 @@ REPORT_COLUMNS = (
     "cert_2_last_rotated",
 )
 UNKNOWN = "N/A"
+_NO_PASSWORD = ("false", UNKNOWN, UNKNOWN, UNKNOWN, "false")
+_NO_KEY = ("false", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+_NO_CERTIFICATES = ("false", UNKNOWN, "false", UNKNOWN)
 
 
 @operation("iam", "GetAccountSummary", on_any())
@@ -82,6 +85,7 @@ def get_account_summary(context: Context, caller: Caller, request: Request) -> A
             "VersionsPerPolicyQuota": managed_policies.VERSIONS_LIMIT,
             "UserPolicySizeQuota": permissions.INLINE_CHARACTERS["user"],
             "GroupPolicySizeQuota": permissions.INLINE_CHARACTERS["group"],
+            "AssumeRolePolicySizeQuota": trust_policies.CHARACTERS_LIMIT,
             "RolePolicySizeQuota": permissions.INLINE_CHARACTERS["role"],
             "GroupsPerUserQuota": groups.GROUPS_OF_USER_LIMIT,
             "AccessKeysPerUserQuota": access_keys.KEYS_LIMIT,
@@ -120,6 +124,10 @@ def get_credential_report(context: Context, caller: Caller, request: Request) ->
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(REPORT_COLUMNS)
+    root = f"arn:aws:iam::{context.account_id}:root"
+    writer.writerow(
+        ["<root_account>", root, UNKNOWN, *_NO_PASSWORD, "true", *[UNKNOWN] * 4, *_NO_KEY, *_NO_CERTIFICATES]
+    )
     for user in _all(context, USER):
         writer.writerow(_report_row(context, user))
     return {"Content": text.getvalue().encode(), "ReportFormat": "text/csv", "GeneratedTime": context.now()}
@@ -217,12 +225,10 @@ def _report_row(context: Context, user: User) -> list[str]:
                 key.last_used_service or UNKNOWN,
             )
             if key
-            else ("false", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+            else _NO_KEY
         )
     ]
-    password = ["false", UNKNOWN, UNKNOWN, UNKNOWN, "false"]
-    certificates = ["false", UNKNOWN, "false", UNKNOWN]
-    return [user.name, arn_of("user", user), _time(user.created_at), *password, *of_keys, *certificates]
+    return [user.name, arn_of("user", user), _time(user.created_at), *_NO_PASSWORD, *of_keys, *_NO_CERTIFICATES]
 
 
 def _time(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.errors import invalid, no_such_entity
 from lowcloud.api.aws.services.iam.permissions import on_group, on_role, on_user
-from lowcloud.api.aws.services.iam.translation import page
+from lowcloud.api.aws.services.iam.translation import page, require_modifiable
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import arns, managed_policies, permissions
@@ -102,6 +102,7 @@ def _holders(context: Context, kind: ResourceKind[Any], arn: str, usage: str | N
 def _attach(context: Context, kind: ResourceKind[Any], name: str, arn: str) -> Answer:
     if arns.parse(arn) is None:
         raise invalid(f"ARN {arn} is not valid.")
+    require_modifiable(context, kind, name)
     try:
         permissions.attach(context, kind, name, arn)
     except NotFoundError as error:
@@ -116,6 +117,7 @@ def _not_attachable(error: NotFoundError, arn: str) -> AwsError | NotFoundError:
 
 
 def _detach(context: Context, kind: ResourceKind[Any], name: str, arn: str) -> Answer:
+    require_modifiable(context, kind, name)
     permissions.detach(context, kind, name, arn)
     return {}
 

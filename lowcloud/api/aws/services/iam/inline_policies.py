@@ -4,7 +4,7 @@ from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.permissions import on_group, on_role, on_user
-from lowcloud.api.aws.services.iam.translation import encode, page
+from lowcloud.api.aws.services.iam.translation import encode, page, require_modifiable
 from lowcloud.core.context import Context
 from lowcloud.core.identity import permissions
 from lowcloud.core.identity.callers import Caller
@@ -76,6 +76,7 @@ def delete_role_policy(context: Context, caller: Caller, request: Request) -> An
 
 
 def _put(context: Context, kind: ResourceKind[Any], name: str, request: Request) -> Answer:
+    require_modifiable(context, kind, name)
     documents.parse(request["PolicyDocument"], documents.IDENTITY)
     permissions.put_inline(context, kind, name, request["PolicyName"], request["PolicyDocument"])
     return {}
@@ -91,5 +92,6 @@ def _list(context: Context, kind: ResourceKind[Any], name: str, request: Request
 
 
 def _delete(context: Context, kind: ResourceKind[Any], name: str, request: Request) -> Answer:
+    require_modifiable(context, kind, name)
     permissions.delete_inline(context, kind, name, request["PolicyName"])
     return {}

@@ -10,10 +10,11 @@ from lowcloud.api.aws.services.iam.translation import page, read_tags, tags_of, 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.identity import entities, oidc_providers
+from lowcloud.core.identity import entities
 from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.callers import Caller
-from lowcloud.core.identity.oidc_providers import OIDC_PROVIDER, OidcProvider
+from lowcloud.core.identity.federation import oidc_providers
+from lowcloud.core.identity.federation.oidc_providers import OIDC_PROVIDER, OidcProvider
 
 
 def _creates_provider(call: Call) -> Iterator[Permission]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.iam import trust_policies
 from lowcloud.api.aws.services.iam.permissions import on_role, tagged
 from lowcloud.api.aws.services.iam.translation import (
     boundary_of,
@@ -11,6 +12,7 @@ from lowcloud.api.aws.services.iam.translation import (
     entity_page,
     page,
     read_tags,
+    require_modifiable,
     tags_of,
     write_tags,
 )
@@ -19,14 +21,13 @@ from lowcloud.core.context import Context
 from lowcloud.core.identity import entities, permissions, roles
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE, Role
-from lowcloud.core.policies import documents
 
 REQUESTED = {"Description": "description", "MaxSessionDuration": "max_session_seconds"}
 
 
 @operation("iam", "CreateRole", tagged(on_role(), "iam:TagRole"), refused=("MaxSigninSessionDuration",))
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
-    documents.parse(request["AssumeRolePolicyDocument"], documents.TRUST)
+    trusted_ids = trust_policies.check(context, request["AssumeRolePolicyDocument"])
     role = roles.create(
         context,
         request["RoleName"],
@@ -36,6 +37,7 @@ def create_role(context: Context, caller: Caller, request: Request) -> Answer:
         request.get("MaxSessionDuration", roles.DEFAULT_SESSION_SECONDS),
         request.get("PermissionsBoundary"),
         read_tags(request),
+        trusted_ids,
     )
     return {"Role": describe_whole(context, role)}
 
@@ -63,13 +65,15 @@ def update_role_description(context: Context, caller: Caller, request: Request) 
 
 @operation("iam", "UpdateAssumeRolePolicy", on_role())
 def update_assume_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
-    documents.parse(request["PolicyDocument"], documents.TRUST)
-    roles.change(context, request["RoleName"], {"trust_policy": request["PolicyDocument"]})
+    require_modifiable(context, ROLE, request["RoleName"])
+    trusted_ids = trust_policies.check(context, request["PolicyDocument"])
+    roles.trust(context, request["RoleName"], request["PolicyDocument"], trusted_ids)
     return {}
 
 
 @operation("iam", "DeleteRole", on_role())
 def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
+    require_modifiable(context, ROLE, request["RoleName"])
     roles.delete(context, request["RoleName"])
     return {}
 
@@ -94,6 +98,7 @@ def list_role_tags(context: Context, caller: Caller, request: Request) -> Answer
 
 @operation("iam", "PutRolePermissionsBoundary", on_role())
 def put_role_permissions_boundary(context: Context, caller: Caller, request: Request) -> Answer:
+    require_modifiable(context, ROLE, request["RoleName"])
     permissions.put_boundary(context, ROLE, request["RoleName"], request["PermissionsBoundary"])
     return {}
 

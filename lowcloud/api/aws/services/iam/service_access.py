@@ -74,8 +74,17 @@ def _of_holder(context: Context, sort: str, holder: Entity) -> list[tuple[dict[s
     attached = [
         ({**attachments.describe(arn), "PolicyType": "MANAGED"}, _managed(context, arn))
         for arn in permissions.attachments(context, kind, holder.name)
+        if _exists(context, arn)  # earlier versions attached what there is not
     ]
     return [*written, *attached]
+
+
+def _exists(context: Context, arn: str) -> bool:
+    try:
+        managed_policies.find(context, arn)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _managed(context: Context, arn: str) -> Policy:

@@ -8,6 +8,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.errors import invalid, no_such_entity
 from lowcloud.api.aws.services.iam.permissions import on_role
 from lowcloud.api.aws.services.iam.roles import describe_whole
+from lowcloud.api.aws.services.iam.translation import SERVICE_ROLES
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
@@ -15,7 +16,6 @@ from lowcloud.core.identity import roles
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
 
-PATH = "/aws-service-role/"
 # As AWS names the roles of the services that are here.
 NAMES = {
     "sagemaker.amazonaws.com": "AWSServiceRoleForAmazonSageMakerNotebooks",
@@ -34,7 +34,7 @@ def create_service_linked_role(context: Context, caller: Caller, request: Reques
     trust_policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     try:
         description = request.get("Description", "")
-        role = roles.create(context, NAMES[service], trust_policy, f"{PATH}{service}/", description)
+        role = roles.create(context, NAMES[service], trust_policy, f"{SERVICE_ROLES}{service}/", description)
     except AlreadyExistsError as error:
         raise invalid(
             f"Service role name {NAMES[service]} has been taken in this account, please try a different suffix."
@@ -46,7 +46,7 @@ def create_service_linked_role(context: Context, caller: Caller, request: Reques
 def delete_service_linked_role(context: Context, caller: Caller, request: Request) -> Answer:
     """The role is deleted when this returns."""
     role = resources.find(context, ROLE, request["RoleName"])
-    if not role.path.startswith(PATH):
+    if not role.path.startswith(SERVICE_ROLES):
         raise invalid(f"{role.name} is not a service-linked role.")
     roles.delete(context, role.name)
     return {"DeletionTaskId": f"task{role.path}{role.name}/{role.id.encode().hex()}"}

@@ -8,17 +8,19 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.iam.errors import invalid
 from lowcloud.api.aws.services.pages import page_of
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity import arns, entities
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.entities import Entity, Found
 from lowcloud.core.identity.groups import Group
-from lowcloud.core.identity.roles import Role
+from lowcloud.core.identity.roles import ROLE, Role
 from lowcloud.core.identity.users import User
 from lowcloud.core.policies.requests import PrincipalKind
 from lowcloud.core.resource_kind import ResourceKind
 
 DEFAULT_PAGE_SIZE = 100
+SERVICE_ROLES = "/aws-service-role/"  # the path of roles that a service has made for itself
 Item = TypeVar("Item")
 
 
@@ -104,6 +106,15 @@ def user_name_of(caller: Caller, request: Request) -> str:
     if caller.kind is not PrincipalKind.USER:
         raise AwsError("ValidationError", "Must specify userName when calling with non-User credentials")
     return caller.name
+
+
+def require_modifiable(context: Context, kind: ResourceKind[Any], name: str) -> None:
+    """Raise AwsError for a role that belongs to a service, and NotFoundError."""
+    if kind is ROLE and resources.find(context, ROLE, name).path.startswith(SERVICE_ROLES):
+        raise AwsError(
+            "UnmodifiableEntity",
+            f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS",
+        )
 
 
 def page(member: str, items: Sequence[Any], request: Request) -> dict[str, Any]:

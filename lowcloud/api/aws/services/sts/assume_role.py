@@ -11,6 +11,7 @@ from lowcloud.api.aws.services.sts.translation import check_duration, describe_s
 from lowcloud.core.context import Context
 from lowcloud.core.identity import roles, sessions, trust
 from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.roles import Role
 from lowcloud.core.policies.requests import Facts
 
 
@@ -21,19 +22,12 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
     """AWS gives no other reason than that it is denied, whether the role exists or not."""
     limits = read_limits(context, request)
     transitive = _transitive_tags(caller, request, limits.tags)
-    role = find_role(context, request["RoleArn"])
-    facts = _facts(request, limits.tags)
+    source = request.get("SourceIdentity", caller.source_identity)  # it stays through a chain
     actions = [trust.ASSUME_ROLE]
-    if limits.tags or transitive:
-        actions.append(trust.TAG_SESSION)
-    if "SourceIdentity" in request:
-        actions.append(trust.SET_SOURCE_IDENTITY)
-    for action in actions:
-        if role is None or not trust.may(context, caller, role, action, facts):
-            raise denied(f"User: {caller.arn} is not authorized to perform: {action} on resource: {request['RoleArn']}")
-    assert role is not None
-    source = request.get("SourceIdentity", caller.source_identity)
-    if caller.source_identity and source != caller.source_identity:
+    actions += [trust.TAG_SESSION] if limits.tags or transitive else []
+    actions += [trust.SET_SOURCE_IDENTITY] if source else []
+    role = _require_role(context, caller, request["RoleArn"], actions, _facts(request, limits.tags, source))
+    if caller.source_identity not in ("", source):
         raise denied("The source identity of a session cannot be changed by role chaining.")
     seconds = request.get("DurationSeconds", roles.DEFAULT_SESSION_SECONDS)
     check_duration(role, caller, seconds)
@@ -46,6 +40,16 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
         source_identity=source,
     )
     return {**describe_session(sessions.issue(context, assumed, seconds)), **limits.packed_member}
+
+
+def _require_role(context: Context, caller: Caller, arn: str, actions: list[str], facts: Facts) -> Role:
+    """Return a role with which the caller may do all these. Raises AwsError."""
+    role = find_role(context, arn)
+    for action in actions:
+        if role is None or not trust.may(context, caller, role, action, facts):
+            raise denied(f"User: {caller.arn} is not authorized to perform: {action} on resource: {arn}")
+    assert role is not None
+    return role
 
 
 def _transitive_tags(caller: Caller, request: Request, tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -64,7 +68,7 @@ def _transitive_tags(caller: Caller, request: Request, tags: Mapping[str, str]) 
     return tuple(sorted({*caller.transitive_tags, *(names[key.lower()] for key in wanted)}))
 
 
-def _facts(request: Request, tags: Mapping[str, str]) -> Facts:
+def _facts(request: Request, tags: Mapping[str, str], source: str) -> Facts:
     """Return the condition keys of the request."""
     facts: dict[str, tuple[str, ...]] = {
         "sts:rolesessionname": (request["RoleSessionName"],),
@@ -74,7 +78,8 @@ def _facts(request: Request, tags: Mapping[str, str]) -> Facts:
         facts["aws:tagkeys"] = tuple(tags)
     if request.get("TransitiveTagKeys"):
         facts["sts:transitivetagkeys"] = tuple(request["TransitiveTagKeys"])
-    for member, key in (("ExternalId", "sts:externalid"), ("SourceIdentity", "sts:sourceidentity")):
-        if member in request:
-            facts[key] = (request[member],)
+    if "ExternalId" in request:
+        facts["sts:externalid"] = (request["ExternalId"],)
+    if source:
+        facts["sts:sourceidentity"] = (source,)
     return facts

@@ -8,9 +8,10 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sts.errors import denied
 from lowcloud.api.aws.services.sts.translation import check_duration, describe_session, find_role, read_limits
 from lowcloud.core.context import Context
-from lowcloud.core.identity import roles, sessions, trust, web_identity
+from lowcloud.core.identity import roles, sessions, trust
 from lowcloud.core.identity.callers import Caller
-from lowcloud.core.identity.web_identity import WebIdentity
+from lowcloud.core.identity.federation import web_identity
+from lowcloud.core.identity.federation.web_identity import WebIdentity
 from lowcloud.core.policies.requests import Values
 
 ACTION = "sts:AssumeRoleWithWebIdentity"

@@ -127,6 +127,35 @@ def test_a_malformed_policy_is_refused(iam, role, document):
     assert code == "MalformedPolicyDocument"
 
 
+@pytest.mark.parametrize(
+    ("principal", "is_accepted"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/LowcloudExecutionRole", True),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/Any/session", True),
+        ("arn:aws:iam::999999999999:user/theirs", True),
+        ("*", True),
+        (f"arn:aws:iam::{ACCOUNT}:role/nobody", False),
+        (f"arn:aws:iam::{ACCOUNT}:role/path/LowcloudExecutionRole", False),
+        (f"arn:aws:iam::{ACCOUNT}:user/*", False),
+        (f"arn:aws:iam::{ACCOUNT}:group/team", False),
+        ("12345", False),
+        ("ada", False),
+    ],
+)
+def test_the_principals_of_a_trust_policy_exist(iam, principal, is_accepted):
+    document = statement(Principal={"AWS": principal}, Action="sts:AssumeRole", Resource=None)
+    members = {"RoleName": next(NAMES), "AssumeRolePolicyDocument": document}
+    if is_accepted:
+        assert iam.create_role(**members)
+    else:
+        assert code_of(iam.create_role, **members) == "MalformedPolicyDocument"
+
+
+def test_a_trust_policy_has_a_limited_size(iam):
+    document = statement(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole", Resource=None, Sid="x" * 4096)
+    assert code_of(iam.create_role, RoleName=next(NAMES), AssumeRolePolicyDocument=document) == "LimitExceeded"
+
+
 @pytest.mark.parametrize("document", [POLICY, statement(Resource=None, Principal="*"), "{"])
 def test_a_trust_policy_says_who_may_assume_the_role(iam, document):
     assert (

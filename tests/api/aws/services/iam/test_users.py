@@ -42,6 +42,20 @@ def test_a_user_is_returned_as_created(iam, new_name, code_of):
     assert name in [user["UserName"] for user in iam.list_users(PathPrefix="/team/")["Users"]]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"UserName": "a b"},
+        {"UserName": "x" * 65},
+        {"UserName": ""},
+        {"UserName": "ok", "Path": "team"},
+        {"UserName": "ok", "Tags": [{"Key": "", "Value": "v"}]},
+    ],
+)
+def test_a_wrong_name_is_refused(iam, code_of, wrong):
+    assert code_of(iam.create_user, **wrong) == "ValidationError"
+
+
 def test_root_asks_for_itself(iam):
     assert iam.get_user()["User"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
 

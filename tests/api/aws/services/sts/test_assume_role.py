@@ -59,6 +59,24 @@ def test_a_trusted_user_needs_no_policy(server, ada, eve):
         assume(server, ada, arn)
 
 
+def test_a_user_created_again_is_not_the_one_who_was_trusted(server):
+    iam = server.client("iam")
+    make_user(server, "sts-again")
+    arn = make_role(server, "of-again", {"AWS": f"arn:aws:iam::{ACCOUNT}:user/sts-again"})
+    for key in iam.list_access_keys(UserName="sts-again")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="sts-again", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="sts-again")
+    again = make_user(server, "sts-again", policy("sts:*"))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        assume(server, again, arn)
+    iam.update_assume_role_policy(
+        RoleName="of-again", PolicyDocument=trust({"AWS": f"arn:aws:iam::{ACCOUNT}:user/sts-again"})
+    )
+    assert assume(server, again, arn)
+    iam.update_user(UserName="sts-again", NewUserName="sts-renamed")
+    assert assume(server, again, arn), "it is still the one whom the policy names"
+
+
 def test_an_external_id_is_compared(server, ada):
     arn = make_role(server, "external", {"AWS": ACCOUNT}, Condition={"StringEquals": {"sts:ExternalId": "the-id"}})
     assert assume(server, ada, arn, ExternalId="the-id")
@@ -89,7 +107,11 @@ def test_transitive_tags_and_the_source_identity_stay_through_a_chain(server, ad
     tags = [{"Key": "team", "Value": "blue"}, {"Key": "other", "Value": "x"}]
     session = assume(server, ada, first, Tags=tags, TransitiveTagKeys=["team"], SourceIdentity="ada")
     assert session["SourceIdentity"] == "ada"
-    chained = assume(server, session["Credentials"], second, SourceIdentity="ada")
+    chained = assume(server, session["Credentials"], second)
+    assert chained["SourceIdentity"] == "ada"
+    without = make_role(server, "tags-alone", {"AWS": ACCOUNT}, ["sts:AssumeRole", "sts:TagSession"])
+    with pytest.raises(ClientError, match="sts:SetSourceIdentity"):
+        assume(server, session["Credentials"], without)
     third = assume(server, chained["Credentials"], second, SourceIdentity="ada")
     assert third["SourceIdentity"] == "ada"
     with pytest.raises(ClientError, match="InvalidParameterValue"):

@@ -10,7 +10,7 @@ from tests.support.data.people import raw_rows
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-BUCKET = "programs"
+BUCKET = "sagemaker-programs"
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
 
 

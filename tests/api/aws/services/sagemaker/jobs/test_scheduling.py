@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-BUCKET = "queue-tests"
+BUCKET = "sagemaker-queue-tests"
 NUMBERS = iter(range(1000))
 WHOLE = {"InstanceType": "ml.m5.24xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}  # fitted to all there is
 QUICK, LONG = "queue-quick", "queue-long"

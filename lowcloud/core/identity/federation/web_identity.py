@@ -18,7 +18,7 @@ from jwt import PyJWK, PyJWKSet
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, NotFoundError
-from lowcloud.core.identity.oidc_providers import LOOPBACK, OIDC_PROVIDER, OidcProvider
+from lowcloud.core.identity.federation.oidc_providers import LOOPBACK, OIDC_PROVIDER, OidcProvider
 from lowcloud.core.policies.requests import Values
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -105,6 +105,12 @@ class _Keys:
 
     keys: Mapping[str, PyJWK]
     read_at: float
+    error: str = ""  # why they could not be read
+
+    @property
+    def age(self) -> float:
+        """The seconds since they were read."""
+        return time.monotonic() - self.read_at
 
 
 @dataclass
@@ -115,16 +121,27 @@ class _Issuers:
 
     def find(self, url: str, key_id: str | None) -> PyJWK:
         """Return a published key. Raises InvalidTokenError and IssuerUnreachableError."""
-        found, now = self.known.get(url), time.monotonic()
-        if found is None or now - found.read_at > KEYS_SECONDS:
-            found = self.known[url] = _Keys(_fetch_keys(url), now)
+        found = self.known.get(url)
+        if found is None or found.age > (RETRY_SECONDS if found.error else KEYS_SECONDS):
+            found = self._read(url)
         key = _choose(found.keys, key_id)
-        if key is None and now - found.read_at > RETRY_SECONDS:  # the issuer may have a new one
-            found = self.known[url] = _Keys(_fetch_keys(url), now)
+        if key is None and found.age > RETRY_SECONDS:  # the issuer may have a new one
+            found = self._read(url)
             key = _choose(found.keys, key_id)
+        if found.error:
+            raise IssuerUnreachableError(found.error)
         if key is None:
             raise InvalidTokenError("Couldn't retrieve verification key from your identity provider.")
         return key
+
+    def _read(self, url: str) -> _Keys:
+        """Ask an issuer. That it does not answer is remembered, so that requests do not wait for it one by one."""
+        now = time.monotonic()
+        try:
+            self.known[url] = _Keys(_fetch_keys(url), now)
+        except IssuerUnreachableError as error:
+            self.known[url] = _Keys({}, now, str(error))
+        return self.known[url]
 
 
 def verify(context: Context, token: str) -> WebIdentity:

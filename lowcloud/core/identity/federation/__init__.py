@@ -1,0 +1,1 @@
+"""Identities that others have proved: issuers that an account trusts, and their tokens."""
