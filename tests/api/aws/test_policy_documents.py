@@ -3,7 +3,7 @@
 from typing import Any
 
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from lowcloud.api.aws.gateway import Gateway
 from tests.support.policies.fuzz import documents_at_random
@@ -31,6 +31,7 @@ def test_policies_of_roles_and_buckets_never_cause_a_server_error(gateway: Gatew
 
         @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
         @given(documents_at_random())
+        @example("\x1f")  # of which a message that quotes it was no XML
         def put(text: str) -> None:
             text = text.encode(errors="ignore").decode()
             answer(iam.create_role, RoleName="runner", AssumeRolePolicyDocument=text)

@@ -80,7 +80,7 @@ def render_error(error: AwsError, shape: Shape | None, namespace: str | None, re
     members = xml.content(shape, fields) if isinstance(shape, StructureShape) else ""
     return (
         f"{xml.DECLARATION}<ErrorResponse{opening}><Error><Type>{fault}</Type><Code>{xml.escape(error.code)}</Code>"
-        f"<Message>{xml.escape(error.message)}</Message>{members}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        f"<Message>{xml.escape_message(error.message)}</Message>{members}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     ).encode()
 
 

@@ -1,5 +1,6 @@
 """XML bodies: input and output of rest-xml, output of the query protocol."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
@@ -15,6 +16,7 @@ MAX_DEPTH = 64
 MAX_CHILDREN = 1001  # of an element: 1,000 items, the maximum of almost every list, and one flag beside them
 MAX_ELEMENTS = 150_000  # of a document
 BOUND = ("header", "headers", "statusCode")  # locations of output members outside the body
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ESCAPES = str.maketrans(
     {
         "&": "&amp;",
@@ -153,6 +155,11 @@ def render(shape: Shape, value: Any, name: str, namespace: str | None = None) ->
 def escape(text: str) -> str:
     """Escape a text for an element or an attribute."""
     return text.translate(_ESCAPES)
+
+
+def escape_message(text: str) -> str:
+    """Escape the message of an error. The control characters that it quotes from a request are none of XML 1.0."""
+    return escape(_CONTROLS.sub("\ufffd", text))
 
 
 def content(shape: StructureShape, value: Mapping[str, Any]) -> str:

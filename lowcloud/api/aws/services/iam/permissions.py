@@ -97,8 +97,8 @@ def tagged(need: OnEntity | Access, tag_action: str) -> Access:
     """Return the need to create something, and to tag it if the request has tags."""
     if isinstance(need, OnEntity):
         return every(need, OnEntity(need.kind, need.member, tag_action, when="Tags"))
-    resources_named = need.resources if isinstance(need, On) else ("*",)
-    return every(need, on(*resources_named, action=tag_action, when="Tags"))
+    named = need.resources if isinstance(need, On) else ("*",)
+    return every(need, on(*named, action=tag_action, when="Tags"))
 
 
 def _facts(call: Call) -> dict[str, Values]:

@@ -90,7 +90,7 @@ def render_error(error: AwsError, _shape: Shape | None, _namespace: str | None, 
     """Return the document of an error, which has no namespace."""
     fields = "".join(f"<{name}>{xml.escape(str(value))}</{name}>" for name, value in error.fields.items())
     return (
-        f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape(error.message)}</Message>"
+        f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape_message(error.message)}</Message>"
         f"{fields}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
     ).encode()
 
