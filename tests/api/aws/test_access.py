@@ -71,6 +71,15 @@ def test_every_operation_asks_for_something(home: Context) -> None:
     assert silent == []
 
 
+def test_a_policy_is_created_under_its_path(home: Context) -> None:
+    request = {"PolicyName": "p", "Path": "/team/", "PolicyDocument": "{}", "Tags": [{"Key": "a", "Value": "b"}]}
+    needed = OPERATIONS["iam", "CreatePolicy"].access(Call(home, Caller(ACCOUNT), "iam", "CreatePolicy", request, {}))
+    assert [(one.action, one.resource) for one in needed] == [
+        ("iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team/p"),
+        ("iam:TagPolicy", f"arn:aws:iam::{ACCOUNT}:policy/team/p"),
+    ]
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     context = make_context(tmp_path_factory.mktemp("access") / "home")

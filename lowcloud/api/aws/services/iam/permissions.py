@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowcloud.api.aws.access.calls import Access, Call
-from lowcloud.api.aws.access.permissions import On, every, on, request_tag_facts
+from lowcloud.api.aws.access.permissions import every, request_tag_facts
 from lowcloud.core import resources
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import arns, entities
@@ -93,12 +93,16 @@ def on_instance_profile(action: str = "") -> OnEntity:
     return OnEntity(INSTANCE_PROFILE, "InstanceProfileName", action)
 
 
-def tagged(need: OnEntity | Access, tag_action: str) -> Access:
+def tagged(need: OnEntity, tag_action: str) -> Access:
     """Return the need to create something, and to tag it if the request has tags."""
-    if isinstance(need, OnEntity):
-        return every(need, OnEntity(need.kind, need.member, tag_action, when="Tags"))
-    named = need.resources if isinstance(need, On) else ("*",)
-    return every(need, on(*named, action=tag_action, when="Tags"))
+    return every(need, OnEntity(need.kind, need.member, tag_action, when="Tags"))
+
+
+def creates_policy(call: Call) -> Iterator[Permission]:
+    """Yield what a new managed policy needs, under the path that it is to have."""
+    arn = arns.of(call.context.account_id, "policy", call.request.get("Path", "/"), call.request["PolicyName"])
+    for action in (call.action, *(("iam:TagPolicy",) if call.request.get("Tags") else ())):
+        yield Permission(action, arn, call.context.account_id, combined(_facts(call), call.facts))
 
 
 def _facts(call: Call) -> dict[str, Values]:

@@ -5,7 +5,7 @@ from typing import Any
 from lowcloud.api.aws.access.permissions import on, on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.errors import no_such_entity
-from lowcloud.api.aws.services.iam.permissions import tagged
+from lowcloud.api.aws.services.iam.permissions import creates_policy
 from lowcloud.api.aws.services.iam.translation import encode, page, read_tags, tags_of, write_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity import entities, managed_policies
@@ -14,7 +14,7 @@ from lowcloud.core.identity.managed_policies import MANAGED_POLICY, ManagedPolic
 from lowcloud.core.policies import documents
 
 
-@operation("iam", "CreatePolicy", tagged(on("policy/{PolicyName}"), "iam:TagPolicy"))
+@operation("iam", "CreatePolicy", creates_policy)
 def create_policy(context: Context, caller: Caller, request: Request) -> Answer:
     documents.parse(request["PolicyDocument"], documents.IDENTITY)
     policy = managed_policies.create(

@@ -158,6 +158,24 @@ def test_a_principal_is_simulated_with_its_policies(iam: Any) -> None:
     assert code_of(iam.simulate_principal_policy, PolicySourceArn=nobody, ActionNames=["s3:Get"]) == "InvalidInput"
 
 
+def test_users_have_the_policies_of_their_groups(iam: Any) -> None:
+    iam.create_user(UserName="ann", Tags=[{"Key": "team", "Value": "a"}])
+    iam.create_group(GroupName="readers")
+    iam.add_user_to_group(GroupName="readers", UserName="ann")
+    iam.put_group_policy(GroupName="readers", PolicyName="reads", PolicyDocument=policy(allow("s3:Get*")))
+    tagged = policy(allow("s3:Put*", Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}}))
+    iam.put_user_policy(UserName="ann", PolicyName="writes", PolicyDocument=tagged)
+    iam.attach_user_policy(UserName="ann", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess")
+    actions = ["s3:GetObject", "s3:PutObject", "sqs:SendMessage", "iam:GetUser"]
+
+    def decide(arn: str) -> list[str]:
+        found = iam.simulate_principal_policy(PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:{arn}", ActionNames=actions)
+        return [result["EvalDecision"] for result in found["EvaluationResults"]]
+
+    assert decide("user/ann") == ["allowed", "allowed", "allowed", "implicitDeny"]
+    assert decide("group/readers") == ["allowed", "implicitDeny", "implicitDeny", "implicitDeny"]
+
+
 def test_results_have_pages(iam: Any) -> None:
     actions = [f"s3:Action{number}" for number in range(60)]
     pages = iam.get_paginator("simulate_custom_policy").paginate(
