@@ -126,7 +126,7 @@ def _below_prefix(store: ObjectAccess, channel: Channel) -> Iterator[tuple[Versi
         ) from error
     except AccessDeniedError as error:
         raise StagingError(
-            f"Data download failed: {error}. Attach a policy to the role that allows it, or use a bucket that it may read."
+            f"Data download failed: {error}. Attach a policy to the role that allows it, or use another bucket."
         ) from error
 
 
