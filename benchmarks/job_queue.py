@@ -83,7 +83,7 @@ def _submit_and_wait(home: Path, jobs: int) -> None:
     found = server_process.find_running(home)
     assert found is not None
     s3, sagemaker = (aws_clients.make_client(chosen, found.endpoint, service) for service in ("s3", "sagemaker"))
-    s3.create_bucket(Bucket="queue")
+    s3.create_bucket(Bucket="sagemaker-queue")
     start = time.perf_counter()
     for number in range(jobs):
         sagemaker.create_training_job(**_request(f"job-{number:05}", chosen.account_id))
@@ -100,7 +100,7 @@ def _request(name: str, account: str) -> dict[str, Any]:
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         "RoleArn": f"arn:aws:iam::{account}:role/{aws_clients.EXECUTION_ROLE}",
-        "OutputDataConfig": {"S3OutputPath": "s3://queue/output"},
+        "OutputDataConfig": {"S3OutputPath": "s3://sagemaker-queue/output"},
         "ResourceConfig": {"InstanceType": TYPE, "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         "EnableNetworkIsolation": True,

@@ -24,7 +24,7 @@ from lowcloud.home import server_process, settings
 ROUNDS = 10
 TARGETS = {"built-in": 0.3, "script": 1.5, "environment": 1.5}
 LINEAR_LEARNER = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-BUCKET = "benchmark"
+BUCKET = "sagemaker-benchmark"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SCRIPT = "import time\nprint('BEGAN', time.time())\n"
 PROJECT = """[project]

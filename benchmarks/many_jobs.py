@@ -79,14 +79,14 @@ def _run_one(home: Path) -> None:
     ask = _asker(home)
     account = settings.load(home, os.environ).account_id
     s3 = aws_clients.make_client(settings.load(home, os.environ), _endpoint(home), "s3")
-    s3.create_bucket(Bucket="jobs")
+    s3.create_bucket(Bucket="sagemaker-jobs")
     ask(
         "CreateTrainingJob",
         TrainingJobName=ORIGINAL,
         AlgorithmSpecification={"TrainingImage": "nothing", "TrainingInputMode": "File"},
         HyperParameters={f"parameter-{number}": str(number) for number in range(20)},
         RoleArn=f"arn:aws:iam::{account}:role/{aws_clients.EXECUTION_ROLE}",
-        OutputDataConfig={"S3OutputPath": "s3://jobs/output"},
+        OutputDataConfig={"S3OutputPath": "s3://sagemaker-jobs/output"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 60},
         Tags=[{"Key": f"tag-{number}", "Value": "value"} for number in range(3)],

@@ -131,10 +131,10 @@ def client(service: str, port: int) -> boto3.session.Session.client:
 
 def deploy(port: int, artifact: bytes) -> None:
     s3, sagemaker = client("s3", port), client("sagemaker", port)
-    s3.create_bucket(Bucket="models")
-    s3.put_object(Bucket="models", Key="model.tar.gz", Body=artifact)
+    s3.create_bucket(Bucket="sagemaker-models")
+    s3.put_object(Bucket="sagemaker-models", Key="model.tar.gz", Body=artifact)
     image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-    container = {"Image": image, "ModelDataUrl": "s3://models/model.tar.gz"}
+    container = {"Image": image, "ModelDataUrl": "s3://sagemaker-models/model.tar.gz"}
     role = "arn:aws:iam::123456789012:role/LowcloudExecutionRole"
     sagemaker.create_model(ModelName="row", PrimaryContainer=container, ExecutionRoleArn=role)
     variant = {"VariantName": "all", "ModelName": "row", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}

@@ -100,8 +100,8 @@ class Jobs:
         self.cloud = Server(home)
         self.cloud.up()
         s3 = self.cloud.client("s3")
-        s3.create_bucket(Bucket="benchmark")
-        s3.put_object(Bucket="benchmark", Key="train/part.csv", Body=csv.read_bytes())
+        s3.create_bucket(Bucket="sagemaker-benchmark")
+        s3.put_object(Bucket="sagemaker-benchmark", Key="train/part.csv", Body=csv.read_bytes())
         self.sagemaker = self.cloud.client("sagemaker")
         self.server = json.loads((home / "server.json").read_text())["pid"]
         self.count = 0
@@ -110,7 +110,7 @@ class Jobs:
         """Run one job. The CPU is that of the server and its warm parent only."""
         self.count += 1
         name = f"benchmark-{self.count}"
-        source = {"S3DataType": "S3Prefix", "S3Uri": "s3://benchmark/train/"}
+        source = {"S3DataType": "S3Prefix", "S3Uri": "s3://sagemaker-benchmark/train/"}
         before = self._cpu()
         started = time.perf_counter()
         self.sagemaker.create_training_job(
@@ -121,7 +121,7 @@ class Jobs:
             InputDataConfig=[
                 {"ChannelName": "train", "DataSource": {"S3DataSource": source}, "ContentType": "text/csv"}
             ],
-            OutputDataConfig={"S3OutputPath": "s3://benchmark/models"},
+            OutputDataConfig={"S3OutputPath": "s3://sagemaker-benchmark/models"},
             ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
             StoppingCondition={"MaxRuntimeInSeconds": 600},
         )

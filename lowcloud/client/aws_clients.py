@@ -40,6 +40,9 @@ def add_own_service(session: Any) -> None:
     session.register_component("data_loader", _LOADER)
 
 
+ROOT = "root"  # the identity that may do everything in the account
+
+
 class NoSuchIdentityError(Exception):
     """There is no user and no role of a name."""
 
@@ -64,8 +67,10 @@ def changed_variables(environment: Mapping[str, str], base: Mapping[str, str]) -
     return {name: value for name, value in environment.items() if base.get(name) != value}
 
 
-def _keys_of(settings: Settings, endpoint: str, identity: str) -> client_environment.TemporaryKeys:
-    """Return temporary keys of the role of a name, or of the user if there is no such role."""
+def _keys_of(settings: Settings, endpoint: str, identity: str) -> client_environment.ClientKeys:
+    """Return the keys of the root, or temporary ones of the role of a name, or of the user if there is no such role."""
+    if identity == ROOT:
+        return client_environment.ClientKeys(settings.root_key.access_key_id, settings.root_key.secret_access_key, "")
     role, seconds = f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}", SESSION_SECONDS
     if identity != EXECUTION_ROLE:
         iam = make_client(settings, endpoint, "iam")
@@ -77,13 +82,13 @@ def _keys_of(settings: Settings, endpoint: str, identity: str) -> client_environ
     sts = make_client(settings, endpoint, "sts")
     session = sts.assume_role(RoleArn=role, RoleSessionName="lowcloud-run", DurationSeconds=seconds)
     found = session["Credentials"]
-    return client_environment.TemporaryKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    return client_environment.ClientKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
 
-def _user_keys(settings: Settings, endpoint: str, name: str) -> client_environment.TemporaryKeys:
+def _user_keys(settings: Settings, endpoint: str, name: str) -> client_environment.ClientKeys:
     client = make_client(settings, endpoint, "lowcloud")
     try:
         found = client.create_user_session(UserName=name)
     except client.exceptions.ResourceNotFound as error:
         raise NoSuchIdentityError(f"There is no role or user named {name!r}; users: lowcloud users list.") from error
-    return client_environment.TemporaryKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    return client_environment.ClientKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])

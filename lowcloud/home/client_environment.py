@@ -24,8 +24,8 @@ SageMaker:
 
 
 @dataclass(frozen=True)
-class TemporaryKeys:
-    """Temporary credentials of a role."""
+class ClientKeys:
+    """The credentials of a client. Those of the root of the account are not temporary, and have no token."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -56,7 +56,7 @@ def write_files(home: Path) -> None:
 
 
 def variables(
-    home: Path, endpoint: str, region: str, keys: TemporaryKeys | None, base: Mapping[str, str]
+    home: Path, endpoint: str, region: str, keys: ClientKeys | None, base: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the variables to set for a program whose environment is otherwise `base`.
 
@@ -81,12 +81,9 @@ def variables(
     }
 
 
-def _key_variables(keys: TemporaryKeys) -> dict[str, str]:
-    return {
-        "AWS_ACCESS_KEY_ID": keys.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-        "AWS_SESSION_TOKEN": keys.session_token,
-    }
+def _key_variables(keys: ClientKeys) -> dict[str, str]:
+    found = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
+    return {**found, "AWS_SESSION_TOKEN": keys.session_token} if keys.session_token else found
 
 
 def _no_proxy(base: Mapping[str, str]) -> dict[str, str]:

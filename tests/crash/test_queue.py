@@ -47,7 +47,7 @@ def drain(cloud: Server, lives: int, seed: int = 0) -> None:
     chance = random.Random(seed)
     cloud.up()
     try:
-        cloud.client("s3").create_bucket(Bucket="output")
+        cloud.client("s3").create_bucket(Bucket="sagemaker-output")
         sagemaker = cloud.client("sagemaker")
         for number in range(JOBS):
             sagemaker.create_training_job(**request(cloud, f"job-{number:02}", chance))
@@ -67,7 +67,7 @@ def request(cloud: Server, name: str, chance: random.Random) -> dict[str, Any]:
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         "RoleArn": cloud.role,
-        "OutputDataConfig": {"S3OutputPath": "s3://output/here"},
+        "OutputDataConfig": {"S3OutputPath": "s3://sagemaker-output/here"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": chance.randint(1, 2), "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         "Tags": [{"Key": "lowcloud:priority", "Value": str(chance.randint(-1, 1))}],

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def bucket(s3: Any) -> str:
     """An empty bucket of this test's own."""
-    name = f"journey-{secrets.token_hex(6)}"
+    name = f"sagemaker-journey-{secrets.token_hex(6)}"
     s3.create_bucket(Bucket=name)
     return name
 

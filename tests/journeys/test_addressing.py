@@ -88,7 +88,10 @@ def opened(url: str) -> tuple[int, bytes]:
 @pytest.fixture
 def other_region(client_variables, s3) -> Iterator[tuple[Any, str]]:
     """A client of another region, and a bucket created there."""
-    found, name = client(client_variables, "127.0.0.1", "auto", "eu-central-1"), f"journey-{secrets.token_hex(6)}"
+    found, name = (
+        client(client_variables, "127.0.0.1", "auto", "eu-central-1"),
+        f"sagemaker-journey-{secrets.token_hex(6)}",
+    )
     found.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     yield found, name
     s3.delete_bucket(Bucket=name)

@@ -23,7 +23,7 @@ print(s3.get_object(Bucket=bucket, Key="report/a.csv")["Body"].read().decode())
     "host", ["s3.us-east-1.amazonaws.com", "s3.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com"]
 )
 def test_an_object_is_in_the_bucket_that_the_program_named(server: Server, host: str, style: str) -> None:
-    bucket = f"mydata-{style}-{len(host)}"
+    bucket = f"sagemaker-{style}-{len(host)}"
     own = server.client("s3")
     if "report" not in [found["Name"] for found in own.list_buckets()["Buckets"]]:
         own.create_bucket(Bucket="report")
@@ -35,7 +35,7 @@ def test_an_object_is_in_the_bucket_that_the_program_named(server: Server, host:
 
 def test_a_default_client_of_another_region_reaches_its_bucket(server: Server) -> None:
     script = PUT_AND_GET.replace('endpoint_url=f"https://{host}", ', "")
-    done = server.cli("run", sys.executable, "-c", script, "any", "mydata-default", "virtual", check=False)
+    done = server.cli("run", sys.executable, "-c", script, "any", "sagemaker-default", "virtual", check=False)
     assert done.stdout == "any\n", done.stderr
 
 

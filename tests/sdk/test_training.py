@@ -162,12 +162,12 @@ def test_a_script_imports_its_own_modules_and_reads_a_table_as_csv(at_home: Serv
 
 def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: Server, tmp_path):
     s3 = at_home.client("s3")
-    s3.create_bucket(Bucket="python-sdk")
-    s3.put_object(Bucket="python-sdk", Key="in/lines.txt", Body=b"1\n2\n")
+    s3.create_bucket(Bucket="sagemaker-python-sdk")
+    s3.put_object(Bucket="sagemaker-python-sdk", Key="in/lines.txt", Body=b"1\n2\n")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "train.py").write_text(SCRIPT)
     (tmp_path / "code" / "counting.py").write_text(COUNTING)
-    job = lowcloud.train(tmp_path / "code", "s3://python-sdk/in/", quiet=True)
+    job = lowcloud.train(tmp_path / "code", "s3://sagemaker-python-sdk/in/", quiet=True)
     assert job.download(tmp_path / "out")[0].read_text() == '{"lines": {"lines.txt": 2}, "depth": null}'
 
 

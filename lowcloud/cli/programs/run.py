@@ -15,7 +15,9 @@ from lowcloud.home.settings import EXECUTION_ROLE
 
 PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # the command's options are its own
 CANNOT_RUN_EXIT_CODE = 127  # as shells have it
-As = Annotated[str, typer.Option("--as", metavar="NAME", help="The role or user whose rights the command has.")]
+As = Annotated[
+    str, typer.Option("--as", metavar="NAME", help="The role or user whose rights the command has, or root.")
+]
 
 
 def run(

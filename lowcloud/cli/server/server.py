@@ -30,9 +30,8 @@ JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OPEN_TO_OTHERS = (
-    "Warning: listening on {host}, so other machines can send requests. They are not encrypted (TLS is not supported "
-    "yet), and policies are not enforced: every caller with a key may do everything. Use this only in a network whose "
-    "members you trust."
+    "Warning: listening on {host}, so other machines can send requests. They are not encrypted: TLS is not supported "
+    "yet. Use this only in a network whose members you trust."
 )
 
 

@@ -102,14 +102,14 @@ def _open(context: Context, session_token: str) -> Credentials:
 
 
 def _unseal(context: Context, session_token: str) -> bytes:
-    """Return what is in a token: compressed, or in hexadecimal as versions before 0.3 have issued it."""
+    """Return what is in a token: compressed, or in hexadecimal as versions before 0.2 have issued it."""
     if not session_token.startswith(_MARK):
         return context.keys.unseal(bytes.fromhex(session_token), _PURPOSE)
     return zlib.decompress(context.keys.unseal(urlsafe_b64decode(session_token.removeprefix(_MARK)), _PURPOSE))
 
 
 def _load_caller(stored: Mapping[str, Any]) -> Caller:
-    if "kind" not in stored:  # issued by a version before 0.3, and a long job may still use it
+    if "kind" not in stored:  # issued by a version before 0.2, and a long job may still use it
         role = stored["role"]
         kind = PrincipalKind.ROOT if role is None else PrincipalKind.ROLE_SESSION
         return Caller(

@@ -143,9 +143,7 @@ def _client_variables(context: Context, job: Job) -> dict[str, str]:
         session = sessions.issue_for_role(context, requested.role, job.kind.role_session, seconds)
     except NotFoundError as error:
         raise StagingError(f"The role {requested.role!r} of the job has been deleted.") from error
-    keys = client_environment.TemporaryKeys(
-        session.access_key_id, session.secret_access_key, session.session_token or ""
-    )
+    keys = client_environment.ClientKeys(session.access_key_id, session.secret_access_key, session.session_token or "")
     return client_environment.variables(
         context.settings.home, context.endpoint, context.settings.region, keys, requested.variables
     )

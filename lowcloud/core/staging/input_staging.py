@@ -125,7 +125,9 @@ def _below_prefix(store: ObjectAccess, channel: Channel) -> Iterator[tuple[Versi
             f"The bucket of channel {channel.name!r} does not exist: {channel.uri}. Create it and upload the data."
         ) from error
     except AccessDeniedError as error:
-        raise StagingError(f"Data download failed: {error}") from error
+        raise StagingError(
+            f"Data download failed: {error}. Attach a policy to the role that allows it, or use another bucket."
+        ) from error
 
 
 def _path_below(prefix: str, key: str) -> str:

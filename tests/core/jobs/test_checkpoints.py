@@ -20,18 +20,19 @@ from lowcloud.core.staging.output_sync import StoredFiles
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import listings, objects
 from lowcloud.core.telemetry import logs
+from lowcloud.home.settings import EXECUTION_ROLE
 from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
 from tests.support.waiting import wait_for
 
 NAME = "job"
 BUCKET = "sagemaker-bucket"
-CHECKPOINTS = Output("checkpoints", "checkpoints", "kept", "here")
+CHECKPOINTS = Output("checkpoints", "checkpoints", "sagemaker-kept", "here")
 
 
 @pytest.fixture
 def claim(context: Context) -> Iterator[LeasedRecord]:
-    for bucket in (BUCKET, "kept"):
+    for bucket in (BUCKET, "sagemaker-kept"):
         buckets.create(context, bucket)
     yield LeasedRecord(context, TRAINING, NAME, "one")
     context.engine.remove(f"training-job/{NAME}/1")
@@ -41,7 +42,11 @@ def create(context: Context, program: str, **changes: object) -> None:
     """A job that runs a line of shell, held by the claim."""
     images.register(context, Image("own", context.now(), command=("sh", "-c", program)))
     requested: Specification = replace(
-        test_lifecycle.SPECIFICATION, image="own", role="role", checkpoints=CHECKPOINTS, is_network_isolated=True
+        test_lifecycle.SPECIFICATION,
+        image="own",
+        role=EXECUTION_ROLE,
+        checkpoints=CHECKPOINTS,
+        is_network_isolated=True,
     )
     creation.create(context, TRAINING, NAME, replace(requested, **changes))  # type: ignore[arg-type]
     with context.database.transaction() as connection:
@@ -67,7 +72,7 @@ def until(claim: LeasedRecord, state: State) -> None:
 
 
 def keys(context: Context) -> set[str]:
-    return {version.key for version in listings.walk(context, "kept")}
+    return {version.key for version in listings.walk(context, "sagemaker-kept")}
 
 
 def test_the_last_output_of_a_program_is_stored_before_its_job_is_complete(claim, context, monkeypatch):
@@ -89,13 +94,13 @@ def test_a_bucket_deleted_during_the_job_fails_the_job_at_its_end(claim, context
     create(context, "while [ ! -e $SAGEMAKER_BASE_DIR/model/go ]; do echo x >> checkpoints/many; sleep 0.05; done")
     until(claim, State.RUNNING)
     wait_for(lambda: turn(claim) and next(context.settings.work.glob("*/0/base/checkpoints/many"), None))
-    buckets.delete(context, "kept")
+    buckets.delete(context, "sagemaker-kept")
     assert turn(claim).state == State.RUNNING
     (next(context.settings.work.glob("*/0/base/model")) / "go").touch()
     found = ended(claim)
     assert found.state == State.FAILED
     assert "The output could not be stored" in str(found.progress.failure)
-    assert "kept" in str(found.progress.failure)
+    assert "sagemaker-kept" in str(found.progress.failure)
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="elsewhere no such name can be made")

@@ -22,7 +22,7 @@ NEVER_STARTED = ReplicaStatus(Phase.EXITED, -15, None, 2.0)
 SPECIFICATION = Specification(
     image="linear-learner",
     role=EXECUTION_ROLE,
-    outputs=(Output("model", "model", "bucket", "output/job/output/model.tar.gz", is_archive=True),),
+    outputs=(Output("model", "model", "sagemaker-bucket", "output/job/output/model.tar.gz", is_archive=True),),
     instance_type="ml.c4.xlarge",
     instance_count=1,
     volume_gigabytes=1,

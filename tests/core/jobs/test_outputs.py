@@ -100,7 +100,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(context, c
 
 
 def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(context):
-    with pytest.raises(InvalidError, match=r"'bucket' of the output does not exist\. Create it"):
+    with pytest.raises(InvalidError, match=r"'sagemaker-bucket' of the output does not exist\. Create it"):
         creation.create(context, TRAINING, NAME, SPECIFICATION)
 
 

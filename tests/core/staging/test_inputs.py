@@ -3,6 +3,7 @@
 import pytest
 
 from lowcloud.core.context import Context
+from lowcloud.core.identity.object_access import ObjectAccess
 from lowcloud.core.staging import inputs
 from lowcloud.core.staging.channels import Channel, DataSourceType
 from lowcloud.core.staging.input_staging import stage
@@ -41,4 +42,6 @@ def test_a_damaged_object_cannot_be_staged_and_is_named(context, blob, harm):
 def test_a_damaged_manifest_cannot_be_used_and_is_named(context, blob, harm):
     harm(blob)
     with pytest.raises(StagingError, match=r"s3://data/train\.csv is damaged; upload it again"):
-        stage(context, [Channel("train", "data", "train.csv", kind=DataSourceType.MANIFEST)], 1)
+        stage(
+            ObjectAccess.of_account(context), [Channel("train", "data", "train.csv", kind=DataSourceType.MANIFEST)], 1
+        )
