@@ -49,7 +49,7 @@ def test_a_session_whose_role_is_looked_up_slowly_delays_no_other_request(
     with serving(gateway) as server, ThreadPoolExecutor(1) as pool:
         client = session_client(server, service)
         monkeypatch.setattr(credentials, "find_known", lambda *_: None)  # as if nothing were cached
-        monkeypatch.setattr(context.cache, "get", look_up)
+        monkeypatch.setattr(context.access, "get", look_up)
         slow = pool.submit(client.list_buckets if service == "s3" else client.get_caller_identity)
         assert begun.wait(TIMEOUT_SECONDS)
         server.client("s3").list_buckets()

@@ -20,7 +20,7 @@ def error_of(call):
 
 def test_a_user_signs_requests_with_an_access_key(server, new_name):
     name = new_name()
-    key = make_user(server, name, policy("s3:*"))
+    key = make_user(server, name, policy("iam:GetUser"))
     assert (len(key["AccessKeyId"]), len(key["SecretAccessKey"])) == (20, 40)
     identity = signed_by(server, key, "sts").get_caller_identity()
     assert (identity["Arn"], identity["Account"]) == (f"arn:aws:iam::{ACCOUNT}:user/{name}", ACCOUNT)
