@@ -8,18 +8,22 @@ from lowcloud.api.aws.operations import Operation
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core.context import Context
 from lowcloud.core.identity import access, caller_facts
+from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.policies.requests import Facts, Values
 
 
 def authorise(
     context: Context, caller: Caller, operation: Operation, http: HttpRequest, request: Mapping[str, Any]
-) -> None:
-    """Refuse a request if the caller lacks a permission that it needs. Raises AccessDeniedError."""
+) -> list[Permission]:
+    """Return the permissions that a request needs, all of which the caller has. Raises AccessDeniedError."""
+    held = []
     facts = caller_facts.of(context, caller, facts_of_transport(context, http))
     service = ACTION_PREFIXES.get(operation.service, operation.service)
     for permission in operation.access(Call(context, caller, service, operation.name, request, facts)):
         access.authorise(context, caller, permission)
+        held.append(permission)
+    return held
 
 
 def facts_of_transport(context: Context, http: HttpRequest) -> Facts:
