@@ -8,7 +8,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.routing import DEFAULT_DIALECT, Dialect, Target
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
-from lowcloud.core.identity.access import Permission
+from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 
 
@@ -24,6 +24,7 @@ class Exchange:
     claimed_key_id: str = ""  # the access key that it claims to be signed with
     parsed: Mapping[str, Any] | None = None  # the operation's input
     permissions: Sequence[Permission] = ()  # that the caller has, and the operation needed
+    refused_parts: Sequence[AccessDeniedError] = ()  # why items of a request for several are left out
     failure: Exception | None = None  # what ended the request
     error: AwsError | None = None  # the error response for it
     # Set by a front hook whose sender expects the result in another form than the operation's.

@@ -163,7 +163,9 @@ class Gateway:
         validate(target.operation, parsed, code)
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
-        exchange.permissions = authorise(self._context, exchange.caller, operation, exchange.received, parsed)
+        exchange.permissions, exchange.refused_parts = authorise(
+            self._context, exchange.caller, operation, exchange.received, parsed
+        )
         return parsed
 
     def _hook(self, exchange: Exchange) -> FrontHook:

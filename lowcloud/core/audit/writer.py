@@ -2,12 +2,9 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
-
-from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core.audit import log as audit_log
 from lowcloud.core.audit.records import Record, to_document
@@ -16,7 +13,7 @@ from lowcloud.core.context import Context
 DELAY_SECONDS = 0.2  # that records which nobody waits for are collected
 BATCH = 500
 WAITING_LIMIT = 10_000  # records in memory while the database cannot be written
-RETRY_SECONDS = 1.0
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.5, 60.0
 CLOSE_SECONDS = 5.0
 log = logging.getLogger("lowcloud.audit")
 
@@ -31,6 +28,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._is_closing = False
         self._lost = 0
+        self._retry_seconds = 0.0  # until the next attempt; 0: the last one succeeded
 
     def add(self, context: Context, record: Record) -> None:
         """Have a record written soon."""
@@ -59,7 +57,9 @@ class Writer:
                 self._waiting.popleft()
                 self._lost += 1
             self._waiting.append(document)
-            if durable is not None:
+            if durable is not None and self._retry_seconds:
+                durable.set_result(None)
+            elif durable is not None:
                 self._awaited.append(durable)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, args=(context,), name="audit", daemon=True)
@@ -80,9 +80,9 @@ class Writer:
             for one in awaited:
                 one.set_result(None)
             if not is_written:
-                if self._is_closing:
-                    return
-                time.sleep(RETRY_SECONDS)
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._is_closing, self._retry_seconds):
+                        return
 
     def _is_due(self) -> bool:
         return bool(self._awaited) or self._is_closing or len(self._waiting) >= BATCH
@@ -91,15 +91,18 @@ class Writer:
         """Append a batch, which waits again if the database cannot be written; then nobody waits for it."""
         try:
             context.database.apply(partial(audit_log.append, keys=context.keys, documents=batch, now=context.now()))
-        except (DBAPIError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is: the thread must go on)
             with self._changed:
                 self._waiting.extendleft(reversed(batch))
                 awaited, self._awaited = self._awaited, []
                 waiting = len(self._waiting)
+                self._retry_seconds = min(LAST_RETRY_SECONDS, max(FIRST_RETRY_SECONDS, 2 * self._retry_seconds))
             log.error("%d records of the audit log wait until the database can be written again: %s", waiting, error)
             for one in awaited:
                 one.set_result(None)
             return False
+        with self._changed:
+            self._retry_seconds = 0.0
         if self._lost:
             log.error("%d records of the audit log were lost while the database could not be written", self._lost)
             self._lost = 0

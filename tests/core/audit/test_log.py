@@ -12,6 +12,7 @@ from lowcloud.core.audit.log import Query, Verified
 from lowcloud.core.audit.records import Actor, Asked, Record, from_document, to_document
 from lowcloud.core.context import Context
 from lowcloud.store.db.tables.audit import audit_chain, audit_records
+from tests.support.waiting import wait_for
 
 DAY = 86400.0
 
@@ -159,3 +160,19 @@ def test_records_that_nobody_waits_for_are_written_when_the_writer_closes(contex
         writer.of(context).add(context, record(context, id=str(number)))
     writer.of(context).close()
     assert [found.id for _, found in log.find(context, Query(context.account_id), 10)] == ["2", "1", "0"]
+
+
+def test_nobody_waits_for_a_database_that_cannot_be_written_and_nothing_is_lost(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(log, "append", fail)
+        for number in range(3):
+            writer.of(context).add_awaited(context, record(context, id=str(number), time=float(number))).result(60)
+    wait_for(lambda: len(log.find(context, Query(context.account_id), 10)) == 3)
+    writer.of(context).add_awaited(context, record(context, id="3", time=3.0)).result(60)
+    assert [found.id for _, found in log.find(context, Query(context.account_id), 10)] == ["3", "2", "1", "0"]
+    assert verify(context) == []

@@ -2,7 +2,7 @@
 
 _READS = ("Describe", "Get", "Head", "List", "Lookup", "Search", "Query", "BatchGet", "BatchDescribe", "Filter")
 # They return credentials, which is recorded as durably as a change.
-_CREDENTIALS = ("GetSessionToken", "GetFederationToken", "GetCredentials")
+_CREDENTIALS = ("GetSessionToken", "GetFederationToken")
 _DATA_SERVICES = ("sagemaker-runtime", "sagemaker-metrics")
 _OF_OBJECTS = (
     "AbortMultipartUpload",

@@ -16,8 +16,10 @@ from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 
 UNPROVEN_PER_SECOND = 20  # refusals of senders that prove nothing, recorded by one process; others are counted
+WAIT_SECONDS = 5.0  # for a database that does not answer
 TEXT_LIMIT = 512  # of what a sender chooses freely
 ASKED_LIMIT = 20
+PART_REFUSED = "AccessDenied"  # the code in answers whose other parts succeeded
 
 
 class Recorder:
@@ -32,8 +34,11 @@ class Recorder:
     async def record(self, exchange: Exchange) -> None:
         """Record an exchange whose outcome is known.
 
-        Returns once the record of a change or a refusal is durable: its response must not be sent before.
+        Returns once the record of a change or a refusal is durable: its response is not sent before, unless the
+        database cannot be written.
         """
+        if exchange.request.method == "OPTIONS":  # a browser's question, before a request that is recorded
+            return
         context, is_refused = self._context, _is_refused(exchange)
         if not is_refused and (exchange.target is None or not self._is_recorded(exchange)):
             return
@@ -41,10 +46,11 @@ class Recorder:
             return
         record = record_of(context, exchange, is_refused, self._omitted)
         self._omitted = 0
-        if record.is_read_only and not is_refused:
-            writer.of(context).add(context, record)
+        if is_refused or not (record.is_read_only or exchange.failure):
+            durable = writer.of(context).add_awaited(context, record)
+            await asyncio.wait([asyncio.wrap_future(durable)], timeout=WAIT_SECONDS)
         else:
-            await asyncio.wrap_future(writer.of(context).add_awaited(context, record))
+            writer.of(context).add(context, record)
 
     def _is_recorded(self, exchange: Exchange) -> bool:
         assert exchange.target is not None
@@ -66,9 +72,8 @@ def record_of(context: Context, exchange: Exchange, is_refused: bool, omitted: i
     """Return the record of an exchange."""
     operation = exchange.target.operation if exchange.target is not None else None
     name = operation.name if operation is not None else ""
-    failure, denied = exchange.failure, None
-    if isinstance(failure, AccessDeniedError):
-        denied = failure
+    refusals = _refusals(exchange)
+    denied = refusals[0] if refusals else None
     return Record(
         id=exchange.request.id,
         time=context.now(),
@@ -80,22 +85,27 @@ def record_of(context: Context, exchange: Exchange, is_refused: bool, omitted: i
         region=context.settings.region,
         address=exchange.request.client,
         agent=exchange.request.headers.get("user-agent", "")[:TEXT_LIMIT],
-        asked=_asked([*exchange.permissions, *([denied.permission] if denied else [])]),
+        asked=_asked([*(one.permission for one in refusals), *exchange.permissions]),
         is_refused=is_refused,
         is_data=is_data(exchange.service, name),
         deciding=denied.decision.sort.value if denied else "",
         is_explicit=denied.decision.is_explicit if denied else False,
-        error=exchange.error.code if exchange.error is not None else "",
-        message=str(failure)[: 4 * TEXT_LIMIT] if denied else "",
+        error=exchange.error.code if exchange.error is not None else PART_REFUSED if denied else "",
+        message=str(denied)[: 4 * TEXT_LIMIT] if denied else "",
         parameters=redact(operation.input_shape, exchange.parsed) if operation is not None and exchange.parsed else {},
         omitted=omitted,
     )
 
 
+def _refusals(exchange: Exchange) -> list[AccessDeniedError]:
+    failure = exchange.failure
+    return [*([failure] if isinstance(failure, AccessDeniedError) else []), *exchange.refused_parts]
+
+
 def _is_refused(exchange: Exchange) -> bool:
-    """Return whether the cloud did not let the sender do it, rather than that it failed."""
+    """Return whether the cloud did not let the sender do it, or all of it, rather than that it failed."""
     error = exchange.error
-    if isinstance(exchange.failure, SignatureError | ForbiddenError):
+    if isinstance(exchange.failure, SignatureError | ForbiddenError) or exchange.refused_parts:
         return True
     return error is not None and (error.status in (401, 403) or error.code.startswith("AccessDenied"))
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -87,6 +88,9 @@ def _position(request: Request) -> Position | None:
         return None
     try:
         time, number = json.loads(base64.urlsafe_b64decode(request["NextToken"]))
-        return float(time), min(int(number), 2**62)
+        position = float(time), int(number)
     except (ValueError, TypeError, OverflowError):
-        raise AwsError("InvalidNextTokenException", "The token is not one of an earlier answer.") from None
+        position = math.nan, 0
+    if not math.isfinite(position[0]) or not 0 < position[1] < 2**62:
+        raise AwsError("InvalidNextTokenException", "The token is not one of an earlier answer.")
+    return position
