@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from lowcloud.core.audit import chain as chains
 from lowcloud.core.audit.chain import Chain, Link
-from lowcloud.core.audit.records import Record, columns_of, from_document
+from lowcloud.core.audit.records import Entry, Record, columns_of, from_document
 from lowcloud.core.context import Context
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
 from lowcloud.store.db.tables.audit import audit_chain, audit_records
@@ -45,11 +45,12 @@ class Verified:
     first: int = 1
 
 
-def append(connection: Connection, keys: KeyRing, documents: Sequence[str], now: float) -> None:
+def append(connection: Connection, keys: KeyRing, entries: Sequence[Entry], now: float) -> None:
     """Append records to the chain; there is one writer of the database at a time."""
     chain = _to_extend(connection, keys, now)
-    chain, links = chains.extend(chain, documents)
-    connection.execute(audit_records.insert(), [{**vars(link), **columns_of(link.document)} for link in links])
+    chain, links = chains.extend(chain, (entry.document for entry in entries))
+    rows = [{**vars(link), **entry.columns} for link, entry in zip(links, entries, strict=True)]
+    connection.execute(audit_records.insert(), rows)
     _save(connection, keys, chain)
 
 
@@ -161,7 +162,7 @@ def _links(connection: Connection, verified: Verified, findings: list[str]) -> I
             verified.records += 1
             found = row._mapping
             try:
-                columns = columns_of(row.document)
+                columns = columns_of(from_document(row.document))
             except (ValueError, TypeError, KeyError):
                 columns = {}
             if not columns or any(found[name] != value for name, value in columns.items()):

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 NAME_LIMIT = 128  # of names that a caller chooses freely
 
 
@@ -55,9 +56,23 @@ class Record:
     omitted: int = 0  # refusals before this one that were too many to record
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A record as it is stored."""
+
+    document: str
+    columns: Mapping[str, Any]  # that records are looked up by
+
+
+def to_entry(record: Record) -> Entry:
+    """Return a record as it is stored."""
+    return Entry(to_document(record), columns_of(record))
+
+
 def to_document(record: Record) -> str:
     """Return canonical JSON: sorted, without blanks, the same for the same record."""
-    return json.dumps(asdict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    found = {**vars(record), "actor": vars(record.actor), "asked": [vars(one) for one in record.asked]}
+    return _ENCODER.encode(found)
 
 
 def from_document(document: str) -> Record:
@@ -68,9 +83,8 @@ def from_document(document: str) -> Record:
     return Record(**found)
 
 
-def columns_of(document: str) -> dict[str, Any]:
-    """Return the columns that records are looked up by."""
-    record = from_document(document)
+def columns_of(record: Record) -> dict[str, Any]:
+    """Return the columns that a record is looked up by."""
     return {
         "time": record.time,
         "account": record.account,
@@ -86,4 +100,6 @@ def columns_of(document: str) -> dict[str, Any]:
 
 def _plain(text: str, limit: int) -> str:
     """Return a text that every database stores as it is: some of them were never verified."""
+    if text.isascii() and text.isprintable():
+        return text[:limit]
     return "".join(character if " " <= character <= "~" else "?" for character in text[:limit])

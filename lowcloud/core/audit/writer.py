@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from lowcloud.core.audit import log as audit_log
-from lowcloud.core.audit.records import Record, to_document
+from lowcloud.core.audit.records import Entry, Record, to_entry
 from lowcloud.core.context import Context
 
 DELAY_SECONDS = 0.2  # that records which nobody waits for are collected
@@ -22,7 +22,7 @@ class Writer:
     """The records of this process that are not in the database yet."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[Entry] = deque()
         self._awaited: list[Future[None]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -51,12 +51,12 @@ class Writer:
         self._is_closing = False
 
     def _add(self, context: Context, record: Record, durable: Future[None] | None) -> None:
-        document = to_document(record)
+        entry = to_entry(record)
         with self._changed:
             if len(self._waiting) >= WAITING_LIMIT:
                 self._waiting.popleft()
                 self._lost += 1
-            self._waiting.append(document)
+            self._waiting.append(entry)
             if durable is not None and self._retry_seconds:
                 durable.set_result(None)
             elif durable is not None:
@@ -87,10 +87,10 @@ class Writer:
     def _is_due(self) -> bool:
         return bool(self._awaited) or self._is_closing or len(self._waiting) >= BATCH
 
-    def _write(self, context: Context, batch: list[str]) -> bool:
+    def _write(self, context: Context, batch: list[Entry]) -> bool:
         """Append a batch, which waits again if the database cannot be written; then nobody waits for it."""
         try:
-            context.database.apply(partial(audit_log.append, keys=context.keys, documents=batch, now=context.now()))
+            context.database.apply(partial(audit_log.append, keys=context.keys, entries=batch, now=context.now()))
         except Exception as error:  # noqa: BLE001 (whatever it is: the thread must go on)
             with self._changed:
                 self._waiting.extendleft(reversed(batch))

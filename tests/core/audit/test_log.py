@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 
 from lowcloud.core.audit import log, retention, writer
 from lowcloud.core.audit.log import Query, Verified
-from lowcloud.core.audit.records import Actor, Asked, Record, from_document, to_document
+from lowcloud.core.audit.records import Actor, Asked, Record, from_document, to_document, to_entry
 from lowcloud.core.context import Context
 from lowcloud.store.db.tables.audit import audit_chain, audit_records
 from tests.support.waiting import wait_for
@@ -34,8 +34,8 @@ def record(context: Context, **members: object) -> Record:
 
 
 def append(context: Context, *records: Record) -> None:
-    documents = [to_document(one) for one in records]
-    context.database.apply(lambda connection: log.append(connection, context.keys, documents, 1.0))
+    entries = [to_entry(one) for one in records]
+    context.database.apply(lambda connection: log.append(connection, context.keys, entries, 1.0))
 
 
 def filled(context: Context, count: int = 5) -> None:

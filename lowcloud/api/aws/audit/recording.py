@@ -13,7 +13,7 @@ from lowcloud.core.audit.records import Actor, Asked, Record
 from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError
 from lowcloud.core.identity.access import AccessDeniedError, Permission
-from lowcloud.core.identity.callers import Caller
+from lowcloud.core.identity.refusals import actor_of
 
 UNPROVEN_PER_SECOND = 20  # refusals of senders that prove nothing, recorded by one process; others are counted
 WAIT_SECONDS = 5.0  # for a database that does not answer
@@ -114,19 +114,7 @@ def _actor(exchange: Exchange) -> Actor:
     caller = exchange.caller
     if caller is None:
         return Actor("", access_key_id=exchange.claimed_key_id[:TEXT_LIMIT])
-    return Actor(
-        caller.account_id,
-        caller.kind.value,
-        _name(caller),
-        caller.arn,
-        caller.principal_id,
-        caller.access_key_id,
-        caller.role_arn,
-    )
-
-
-def _name(caller: Caller) -> str:
-    return caller.session or caller.name or caller.kind.value
+    return actor_of(caller)
 
 
 def _asked(permissions: Iterable[Permission]) -> tuple[Asked, ...]:
