@@ -7,7 +7,7 @@ import typer
 
 from lowcloud import __version__
 from lowcloud.cli import describe, maintenance
-from lowcloud.cli.identity import users
+from lowcloud.cli.identity import audit, users
 from lowcloud.cli.jobs import jobs, train
 from lowcloud.cli.programs import images, run
 from lowcloud.cli.server import server
@@ -23,6 +23,7 @@ PANELS = {
     "Programs": (run.run, run.env),
     "Jobs": (train.train, jobs.jobs, describe.describe, jobs.logs, jobs.stop, jobs.interrupt),
     "Models": (endpoints.deploy, endpoints.endpoints, endpoints.predict, endpoints.models, endpoints.delete),
+    "Access": (audit.audit,),
     "Data": (data.data, data.rm, maintenance.check, maintenance.backup, maintenance.restore, maintenance.upgrade),
 }
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,23 +32,32 @@ def check(
     ] = False,
     home: Home = None,
 ) -> None:
-    """Read all stored data and verify its checksums. The server may be running."""
+    """Read all stored data and verify its checksums and the audit log. The server may be running."""
+    from lowcloud.core.audit import log as audit_log
     from lowcloud.core.storage.integrity import scrub
 
     with _opened(_settings(home)) as context:
-        tally, findings, started_at = scrub.ScrubCounts(), 0, time.monotonic()
-        for finding in scrub.scrub(context, tally):
+        tally, verified, findings, started_at = scrub.ScrubCounts(), audit_log.Verified(), 0, time.monotonic()
+        of_log = (scrub.Finding(f"The audit log: {reason}.") for reason in audit_log.verify(context, verified))
+        for finding in chain(scrub.scrub(context, tally), of_log):
             findings += 1
             print(json.dumps(asdict(finding)) if as_json else finding, flush=True)
         seconds = max(time.monotonic() - started_at, 1e-9)
     if as_json:
-        print(json.dumps({**asdict(tally), "findings": findings, "seconds": round(seconds, 3)}))
+        print(
+            json.dumps(
+                {**asdict(tally), "audit_records": verified.records, "findings": findings, "seconds": round(seconds, 3)}
+            )
+        )
     else:
         rate = tally.bytes / seconds / 1e6
         output.print(
             f"Checked {tally.versions} object versions and {tally.uploads} uploads, {format_bytes(tally.bytes)}, in "
             f"{seconds:.1f} seconds ({rate:.0f} MB/s): {_count_problems(findings)}"
         )
+        if verified.began_at is not None:
+            began = datetime.fromtimestamp(verified.began_at, UTC).isoformat(timespec="seconds")
+            output.print(f"Verified {verified.records} records of the audit log, which began at {began}")
         if tally.locked:
             output.print(
                 f"Only the length of {tally.locked} of them was checked: they are encrypted with customer keys"

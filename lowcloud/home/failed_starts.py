@@ -13,7 +13,8 @@ MADE = (
     "server.lock",
 )
 MADE_BY_OTHERS = "lost+found"  # by mkfs
-FIRST_ROWS = frozenset(("periodic_tasks", "roles", "schema_version", "store_identity"))  # tables that have rows at once
+FIRST_ROWS = frozenset(("periodic_tasks", "schema_version", "store_identity"))  # tables that have rows at once
+FIRST_ROLE = frozenset(("roles", "policy_attachments"))  # those that have one row at once
 
 
 def undo(home: Path) -> None:
@@ -47,4 +48,4 @@ def _has_rows(database: Path) -> bool:
             counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
     except sqlite3.Error:
         return True
-    return any(count > (name == "roles") for name, count in counts.items() if name not in FIRST_ROWS - {"roles"})
+    return any(count > (name in FIRST_ROLE) for name, count in counts.items() if name not in FIRST_ROWS)

@@ -50,6 +50,8 @@ class Settings:
     port: int = DEFAULT_PORT
     day_seconds: float = 86400  # length of a day in lifecycle rules; tests shorten it
     environment_days: float = 30  # unused Python environments are deleted after this time
+    audit_days: float = 90  # records of the audit log are removed after this time
+    audits_data: bool = False  # whether the audit log also has each access to data
     is_new: bool = False  # this load created the home
     isolation: str | None = None  # the isolation level that the operator chooses at this start; None: as before
     store: Path | None = None  # the home whose store this server shares; None: its own
@@ -156,7 +158,9 @@ def _read(
         account_id=account["account_id"],
         region=environment.get("LOWCLOUD_REGION", DEFAULT_REGION),
         day_seconds=_day_seconds(environment),
-        environment_days=_environment_days(environment),
+        environment_days=_days(environment, "LOWCLOUD_ENVIRONMENT_DAYS", "30"),
+        audit_days=_days(environment, "LOWCLOUD_AUDIT_DAYS", "90"),
+        audits_data=_switch(environment, "LOWCLOUD_AUDIT_DATA"),
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
         encryption_key=_encryption_key(keys_home / ENCRYPTION_KEY_FILE),
         host=host,
@@ -173,11 +177,18 @@ def _day_seconds(environment: Mapping[str, str]) -> float:
     return seconds
 
 
-def _environment_days(environment: Mapping[str, str]) -> float:
-    days = _number(environment, "LOWCLOUD_ENVIRONMENT_DAYS", "30")
+def _days(environment: Mapping[str, str], name: str, default: str) -> float:
+    days = _number(environment, name, default)
     if not days > 0:
-        raise ValueError(f"LOWCLOUD_ENVIRONMENT_DAYS must be positive, not {days}.")
+        raise ValueError(f"{name} must be positive, not {days}.")
     return days
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "0")
+    if text not in ("0", "1"):
+        raise ValueError(f"{name} must be 0 or 1, not {text!r}.")
+    return text == "1"
 
 
 def _number(environment: Mapping[str, str], name: str, default: str) -> float:

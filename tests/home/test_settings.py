@@ -55,7 +55,7 @@ def test_a_damaged_file_of_a_home_is_named(tmp_path, file, content, sentence):
             ask(tmp_path / "home", {})
 
 
-@pytest.mark.parametrize("name", ["LOWCLOUD_DAY_SECONDS", "LOWCLOUD_ENVIRONMENT_DAYS"])
+@pytest.mark.parametrize("name", ["LOWCLOUD_DAY_SECONDS", "LOWCLOUD_ENVIRONMENT_DAYS", "LOWCLOUD_AUDIT_DAYS"])
 def test_a_variable_that_is_no_number_is_named(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} must be a number, not 'soon'"):
         settings.load(tmp_path / "home", {name: "soon"})
@@ -96,6 +96,16 @@ def test_the_retention_period_of_unused_environments_is_a_setting(tmp_path):
     for days in ("0", "-1", "nan"):
         with pytest.raises(ValueError, match="LOWCLOUD_ENVIRONMENT_DAYS"):
             settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": days})
+
+
+def test_the_audit_log_is_kept_for_90_days_and_without_access_to_data_unless_settings_say_so(tmp_path):
+    plain = settings.load(tmp_path / "home", {})
+    assert (plain.audit_days, plain.audits_data) == (90, False)
+    chosen = settings.load(tmp_path / "home", {"LOWCLOUD_AUDIT_DAYS": "7", "LOWCLOUD_AUDIT_DATA": "1"})
+    assert (chosen.audit_days, chosen.audits_data) == (7, True)
+    for name, value in (("LOWCLOUD_AUDIT_DAYS", "0"), ("LOWCLOUD_AUDIT_DATA", "yes")):
+        with pytest.raises(ValueError, match=name):
+            settings.load(tmp_path / "home", {name: value})
 
 
 def test_the_database_url_is_saved_without_its_password(tmp_path):

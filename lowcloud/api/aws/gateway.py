@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lowcloud.api.aws import errors, services
+from lowcloud.api.aws.audit.recording import Recorder
 from lowcloud.api.aws.auth import signature_errors
 from lowcloud.api.aws.auth.signature_errors import SignatureError
 from lowcloud.api.aws.auth.signature_v4 import read_claim
@@ -32,6 +33,7 @@ from lowcloud.api.http.incoming import IncomingBody, Receive, RequestBodyError
 from lowcloud.api.http.messages import HttpResponse, request_head
 from lowcloud.api.http.sending import Send, send_response
 from lowcloud.api.http.urls import MalformedUrlError
+from lowcloud.core.audit import writer as audit_writer
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity import access_keys
@@ -54,6 +56,7 @@ class Gateway:
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
         self._hooks = {service: create(context, self._workers) for service, create in FRONT_HOOKS.items()}
         self._default_hook: FrontHook = SignedRequests(context, self._workers)
+        self._audit = Recorder(context)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,6 +65,7 @@ class Gateway:
         exchange = Exchange(request, request)
         incoming = IncomingBody(receive, request.headers)
         response = await self._answer(exchange, incoming)
+        await self._audit.record(exchange)
         response.headers["x-amzn-requestid"] = response.headers["x-amz-request-id"] = request.id
         await self._hook(exchange).finish(exchange, response)
         try:
@@ -91,25 +95,16 @@ class Gateway:
             pool.shutdown(wait=False, cancel_futures=True)
         for hook in self._hooks.values():
             hook.close()
+        audit_writer.of(self._context).close()
 
     async def _answer(self, exchange: Exchange, incoming: IncomingBody) -> HttpResponse:
         """Return the response, which is an error if anything fails."""
         try:
             with storage_errors():
                 return await self._respond(exchange, incoming)
-        except AwsError as error:
-            return _error_response(exchange, error)
-        except SignatureError as error:
-            return _error_response(exchange, signature_errors.to_aws_error(error, exchange.dialect.protocol))
-        except RequestBodyError as error:
-            return _error_response(exchange, errors.from_body_error(error))
-        except MalformedUrlError as error:
-            return _error_response(exchange, AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}"))
-        except CloudError as error:
-            return _error_response(exchange, errors.from_core_error(error, exchange.service))
-        except Exception:  # the edge: every request gets a response
-            log.exception("request %s failed", exchange.request.id)
-            return _error_response(exchange, errors.internal_error(exchange.service, exchange.request.id))
+        except Exception as error:  # noqa: BLE001 (the edge: every request gets a response)
+            exchange.failure, exchange.error = error, _to_aws_error(exchange, error)
+            return _error_response(exchange, exchange.error)
 
     async def _respond(self, exchange: Exchange, incoming: IncomingBody) -> HttpResponse:
         """Identify the operation and verify the request, then perform it on the loop or in a worker thread."""
@@ -121,7 +116,7 @@ class Gateway:
         exchange.dialect = find_dialect(request, None)  # of errors, until the claim names the service
         claim = read_claim(request)
         if claim is not None:
-            exchange.dialect = find_dialect(request, claim.service)
+            exchange.dialect, exchange.claimed_key_id = find_dialect(request, claim.service), claim.access_key_id
         body = await self._hook(exchange).verify(exchange, claim, incoming)
         if exchange.caller is not None and claim is not None:
             access_keys.note_use(self._context, exchange.caller, exchange.service, claim.region, self._workers.submit)
@@ -162,17 +157,35 @@ class Gateway:
         self, operation: Operation, target: Target, exchange: Exchange, body: bytes | RequestBody
     ) -> dict[str, Any]:
         """Return the operation's input: parsed, validated and authorised."""
-        parsed = parse(target, exchange.request, body)
+        exchange.parsed = parsed = parse(target, exchange.request, body)
         has_document = isinstance(body, bytes) and bool(body) and target.protocol == REST_XML
         code = errors.validation_code(target.service.name, target.protocol, has_document)
         validate(target.operation, parsed, code)
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
-        authorise(self._context, exchange.caller, operation, exchange.received, parsed)
+        exchange.permissions, exchange.refused_parts = authorise(
+            self._context, exchange.caller, operation, exchange.received, parsed
+        )
         return parsed
 
     def _hook(self, exchange: Exchange) -> FrontHook:
         return self._hooks.get(exchange.service, self._default_hook)
+
+
+def _to_aws_error(exchange: Exchange, error: Exception) -> AwsError:
+    """Return the error response for what ended a request."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, SignatureError):
+        return signature_errors.to_aws_error(error, exchange.dialect.protocol)
+    if isinstance(error, RequestBodyError):
+        return errors.from_body_error(error)
+    if isinstance(error, MalformedUrlError):
+        return AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}")
+    if isinstance(error, CloudError):
+        return errors.from_core_error(error, exchange.service)
+    log.error("request %s failed", exchange.request.id, exc_info=error)
+    return errors.internal_error(exchange.service, exchange.request.id)
 
 
 def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:

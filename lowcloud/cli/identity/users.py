@@ -8,14 +8,15 @@ import typer
 from lowcloud.cli.terminal.connection import connect_aws, find
 from lowcloud.cli.terminal.lists import AsJson, items_of, print_list, to_time
 from lowcloud.cli.terminal.output import Home, Yes, confirm, fail, of_home, say
+from lowcloud.cli.terminal.parser import Command, Group
 
-app = typer.Typer(no_args_is_help=True, help="Add people to this cloud, and give them keys of their own.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Add people to this cloud, and give them keys of their own.")
 
 KEYS_LIMIT = 2
 Name = Annotated[str, typer.Argument(help="The name of the user.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     name: Name,
     group: Annotated[
@@ -38,7 +39,7 @@ def add(
     say(f"{name} is added; print keys with: {of_home(f'lowcloud users login {name}', home)}")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_users(as_json: AsJson = False, home: Home = None) -> None:
     """List the users with their groups, policies and keys."""
     iam = connect_aws(home, "iam")
@@ -52,7 +53,7 @@ def list_users(as_json: AsJson = False, home: Home = None) -> None:
     print_list(_users(iam), columns, "users", None, as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def login(
     name: Name,
     rotate: Annotated[bool, typer.Option("--rotate", help="Delete the user's earlier keys.")] = False,
@@ -72,7 +73,7 @@ def login(
     print(_login_text(key, settings.region, endpoint))
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(name: Name, yes: Yes = False, home: Home = None) -> None:
     """Remove a user with its keys and policies. Its sessions end."""
     iam = connect_aws(home, "iam")

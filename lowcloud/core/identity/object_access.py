@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.identity import access, caller_facts, sessions
-from lowcloud.core.identity.access import Permission
+from lowcloud.core.identity import access, caller_facts, refusals, sessions
+from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.policies.evaluation import Grant, ResourceAccess
@@ -94,4 +94,8 @@ class ObjectAccess:
     ) -> None:
         known = caller_facts.of(self.context, self.caller, facts)
         needed = permission(self.context, self.caller, action, bucket, key, None, known, grant)
-        access.authorise(self.context, self.caller, needed)
+        try:
+            access.authorise(self.context, self.caller, needed)
+        except AccessDeniedError as error:
+            refusals.record(self.context, error)
+            raise

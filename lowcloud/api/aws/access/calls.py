@@ -1,11 +1,11 @@
 """Calls: a parsed request on its way to be authorised, and the permissions it needs."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lowcloud.core.context import Context
-from lowcloud.core.identity.access import Permission
+from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.policies.requests import Facts
 
@@ -27,6 +27,7 @@ class Call:
     operation: str
     request: Mapping[str, Any]
     facts: Facts
+    refused: list[AccessDeniedError] = field(default_factory=list)  # of parts that the operation leaves out
 
     @property
     def action(self) -> str:

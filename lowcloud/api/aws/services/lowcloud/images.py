@@ -32,7 +32,7 @@ def add_image(context: Context, caller: Caller, request: Request) -> Answer:
     return {}
 
 
-@operation("lowcloud", "ListImages", on_any())
+@operation("lowcloud", "ListImages", on_any("sagemaker:ListImages"))
 def list_images(context: Context, caller: Caller, request: Request) -> Answer:
     """By name."""
     return {"Images": [_describe(image) for image in images.registered(context)]}

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from lowcloud.api.aws.access.permissions import on, on_any
+from lowcloud.api.aws.access.permissions import every, on, on_any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs.jobs import STATUS
@@ -21,7 +21,7 @@ from lowcloud.core.scheduling.waiting import Wait
 JOBS_PER_PAGE = 25
 
 
-@operation("lowcloud", "ListJobs", on_any())
+@operation("lowcloud", "ListJobs", every(on_any("sagemaker:ListTrainingJobs"), on_any("sagemaker:ListProcessingJobs")))
 def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     """Newest first."""
     limit, in_progress = request.get("MaxResults", JOBS_PER_PAGE), request.get("InProgress", False)

@@ -182,6 +182,7 @@ def deletes_objects(call: Call) -> Iterator[Permission]:
                 access.authorise(call.context, call.caller, needed)
         except AccessDeniedError as error:
             item[DENIED] = str(error)
+            call.refused.append(error)
     yield from ()
 
 

@@ -1,0 +1,1 @@
+"""CloudTrail: the audit log as AWS's clients look it up."""
