@@ -14,7 +14,7 @@ MADE = (
 )
 MADE_BY_OTHERS = "lost+found"  # by mkfs
 FIRST_ROWS = frozenset(("periodic_tasks", "schema_version", "store_identity"))  # tables that have rows at once
-FIRST_ROLE = frozenset(("roles", "policy_attachments"))  # those that have one row at once
+FIRST_ROLE = frozenset(("inline_policies", "policy_attachments", "roles"))  # those that have one row at once
 
 
 def undo(home: Path) -> None:

@@ -93,8 +93,14 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
-        trust_policy = execution_role.trust_policy(settings.account_id)
-        roles.ensure(context, EXECUTION_ROLE, trust_policy, execution_role.POLICIES)
+        account_id = settings.account_id
+        roles.ensure(
+            context,
+            EXECUTION_ROLE,
+            execution_role.trust_policy(account_id),
+            execution_role.POLICIES,
+            execution_role.written_policies(account_id, EXECUTION_ROLE),
+        )
     except BaseException:
         database.close()
         raise

@@ -14,3 +14,18 @@ def trust_policy(account_id: str) -> str:
         "Action": "sts:AssumeRole",
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def written_policies(account_id: str, role: str) -> dict[str, str]:
+    """Return, by name, what the SDKs need in addition: whole buckets, logs as they filter them, and the role itself."""
+    logs = "arn:aws:logs:*:*:log-group:/aws/sagemaker/*"
+    statements = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*sagemaker*"},
+        {
+            "Effect": "Allow",
+            "Action": "logs:FilterLogEvents",
+            "Resource": "arn:aws:logs:*:*:log-group:/aws/sagemaker/*",
+        },
+        {"Effect": "Allow", "Action": "iam:GetRole", "Resource": f"arn:aws:iam::{account_id}:role/{role}"},
+    ]
+    return {"Lowcloud": json.dumps({"Version": "2012-10-17", "Statement": statements})}

@@ -91,14 +91,20 @@ def limited_by(context: Context, kind: ResourceKind[Found], policy: str) -> Sequ
 def put_inline(context: Context, kind: ResourceKind[Found], name: str, policy_name: str, document: str) -> None:
     """Write a policy into an entity, over the one of this name. Raises NotFoundError and LimitExceededError."""
     with entities.changing(context) as connection:
-        entity = entities.require(connection, context, kind, name)
-        others = [one for one in inline_of(connection, [entity.id]) if one.name != policy_name]
-        limit = INLINE_CHARACTERS[kind.prefix]
-        if sum(_size(one.document) for one in others) + _size(document) > limit:
-            raise LimitExceededError(f"Maximum policy size of {limit} bytes exceeded for {kind.noun} {entity.name}")
-        _delete_inline(connection, entity.id, policy_name)
-        row = {"account": context.account_id, "owner": entity.id, "name": policy_name, "document": document}
-        connection.execute(insert(inline_policies).values(row))
+        write_into(connection, kind, entities.require(connection, context, kind, name), policy_name, document)
+
+
+def write_into(
+    connection: Connection, kind: ResourceKind[Found], entity: Found, policy_name: str, document: str
+) -> None:
+    """Do what `put_inline` does, within a transaction."""
+    others = [one for one in inline_of(connection, [entity.id]) if one.name != policy_name]
+    limit = INLINE_CHARACTERS[kind.prefix]
+    if sum(_size(one.document) for one in others) + _size(document) > limit:
+        raise LimitExceededError(f"Maximum policy size of {limit} bytes exceeded for {kind.noun} {entity.name}")
+    _delete_inline(connection, entity.id, policy_name)
+    row = {"account": entity.account, "owner": entity.id, "name": policy_name, "document": document}
+    connection.execute(insert(inline_policies).values(row))
 
 
 def get_inline(context: Context, kind: ResourceKind[Found], name: str, policy_name: str) -> str:

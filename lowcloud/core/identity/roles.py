@@ -68,8 +68,8 @@ def create(
         return entities.require(connection, context, ROLE, name)
 
 
-def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[str]) -> None:
-    """Create a role with a trust policy and these managed policies attached, unless there is one of this name."""
+def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[str], written: Mapping[str, str]) -> None:
+    """Create a role, unless there is one of this name, with managed policies attached and others written into it."""
     with suppress(NotFoundError):
         resources.find(context, ROLE, name)
         return
@@ -78,6 +78,8 @@ def ensure(context: Context, name: str, trust_policy: str, policies: Sequence[st
         role = entities.insert_new(connection, context, ROLE, row, "AROA", ROLES_LIMIT)
         for policy in policies:
             permissions.attach_to(connection, ROLE, role, policy)
+        for policy_name, document in written.items():
+            permissions.write_into(connection, ROLE, role, policy_name, document)
 
 
 def trust(context: Context, name: str, trust_policy: str, trusted_ids: Mapping[str, str]) -> None:
