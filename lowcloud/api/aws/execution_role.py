@@ -21,11 +21,7 @@ def written_policies(account_id: str, role: str) -> dict[str, str]:
     logs = "arn:aws:logs:*:*:log-group:/aws/sagemaker/*"
     statements = [
         {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*sagemaker*"},
-        {
-            "Effect": "Allow",
-            "Action": "logs:FilterLogEvents",
-            "Resource": "arn:aws:logs:*:*:log-group:/aws/sagemaker/*",
-        },
+        {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": logs},
         {"Effect": "Allow", "Action": "iam:GetRole", "Resource": f"arn:aws:iam::{account_id}:role/{role}"},
     ]
     return {"Lowcloud": json.dumps({"Version": "2012-10-17", "Statement": statements})}
