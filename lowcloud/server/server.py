@@ -169,7 +169,7 @@ def _run_first_worker(
             isolation_record.choose(settings.store_home, settings.isolation)
         client_environment.write_files(settings.home)
         periodic_tasks.ensure(context)
-        running = RunningServer(server_pid, address_of(listener), time.time(), sys.prefix, options)
+        running = RunningServer(server_pid, address_of(listener), time.time(), sys.prefix, dict(options))
         record = _draft_record(settings, running)
         election = LeaderElection(context)
         election.start()

@@ -73,7 +73,7 @@ def process(
 def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sagemaker: Any) -> None:
     parts = ["train", "validation", "test", "transform", "report"]
     ended = process(
-        cloud, "prepare", "lowcloud/preprocess", ["--target", "left"], {"input": f"s3://{BUCKET}/raw/"}, parts
+        cloud, "prepare-rows", "lowcloud/preprocess", ["--target", "left"], {"input": f"s3://{BUCKET}/raw/"}, parts
     )
     assert ended["ProcessingJobStatus"] == "Completed", ended
     sagemaker.create_training_job(
@@ -84,7 +84,9 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
         InputDataConfig=[
             {
                 "ChannelName": channel,
-                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/prepare/{channel}"}},
+                "DataSource": {
+                    "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/prepare-rows/{channel}"}
+                },
             }
             for channel in ("train", "validation", "transform")
         ],
@@ -98,21 +100,21 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
     artifact = trained()["ModelArtifacts"]["S3ModelArtifacts"]
 
     sagemaker.create_model(
-        ModelName="people", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact}, ExecutionRoleArn=cloud.role
+        ModelName="raw-people", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact}, ExecutionRoleArn=cloud.role
     )
     variant = {
         "VariantName": "all",
-        "ModelName": "people",
+        "ModelName": "raw-people",
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
     }
-    sagemaker.create_endpoint_config(EndpointConfigName="people", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="people", EndpointConfigName="people")
-    wait_for(lambda: sagemaker.describe_endpoint(EndpointName="people")["EndpointStatus"] == "InService")
+    sagemaker.create_endpoint_config(EndpointConfigName="raw-people", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="raw-people", EndpointConfigName="raw-people")
+    wait_for(lambda: sagemaker.describe_endpoint(EndpointName="raw-people")["EndpointStatus"] == "InService")
     runtime = cloud.client("sagemaker-runtime")
 
     def predict(body: str, content_type: str) -> list[int]:
-        answer = runtime.invoke_endpoint(EndpointName="people", Body=body, ContentType=content_type)
+        answer = runtime.invoke_endpoint(EndpointName="raw-people", Body=body, ContentType=content_type)
         return [one["predicted_label"] for one in json.loads(answer["Body"].read())["predictions"]]
 
     assert predict("75,Oslo\n15,Rome\n", "text/csv") == [1, 0]
@@ -122,18 +124,18 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
     ]
     with pytest.raises(ClientError, match="no column 'town'"):
         predict('{"instances": [{"town": "Oslo"}]}', "application/json")
-    sagemaker.delete_endpoint(EndpointName="people")
+    sagemaker.delete_endpoint(EndpointName="raw-people")
 
     judged = process(
         cloud,
-        "judge",
+        "judge-rows",
         "evaluate",
         ["--bootstrap=20"],
         {"input": f"s3://{BUCKET}/raw/", "model": artifact},
         ["evaluation"],
     )
     assert judged["ProcessingJobStatus"] == "Completed", judged
-    found = cloud.client("s3").get_object(Bucket=BUCKET, Key="judge/evaluation/evaluation.json")["Body"].read()
+    found = cloud.client("s3").get_object(Bucket=BUCKET, Key="judge-rows/evaluation/evaluation.json")["Body"].read()
     document = json.loads(found)
     assert document["classes"] == ["no", "yes"]
     assert document["dataset"]["item_count"] == 600
