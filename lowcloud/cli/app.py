@@ -7,7 +7,7 @@ import typer
 
 from lowcloud import __version__
 from lowcloud.cli import describe, maintenance
-from lowcloud.cli.identity import audit, users
+from lowcloud.cli.identity import audit, keys, users
 from lowcloud.cli.jobs import jobs, train
 from lowcloud.cli.programs import images, run
 from lowcloud.cli.server import server
@@ -36,6 +36,7 @@ for panel, commands in PANELS.items():
         settings = {**HELP_OPTIONS, **(run.PASS_THROUGH if command is run.run else {})}
         app.command(cls=Command, rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(images.app, name="image", rich_help_panel="Programs", context_settings=HELP_OPTIONS)
+app.add_typer(keys.app, name="keys", rich_help_panel="Access", context_settings=HELP_OPTIONS)
 app.add_typer(users.app, name="users", rich_help_panel="Access", context_settings=HELP_OPTIONS)
 
 

@@ -78,6 +78,11 @@ class Settings:
         return self.data / "lowcloud.db"
 
     @property
+    def access_generation(self) -> Path:
+        """The file that tells all processes of the store that keys or policies have changed (store/generation.py)."""
+        return self.data / "access-generation"
+
+    @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.database_file}"
 
@@ -203,8 +208,26 @@ def save_account(settings: Settings) -> None:
     """Save the account and root key in use, for commands in shells whose environment does not set them."""
     path = settings.store_home / ACCOUNT_FILE
     account = {"account_id": settings.account_id, **asdict(settings.root_key)}
-    if _read_json(path) != account:
+    saved = _read_json(path)
+    if {name: saved.get(name) for name in account} != account:
         _replace(path, _encode(account))
+
+
+def rotate_root_key(settings: Settings) -> RootKey:
+    """Replace the saved root key by a new one, and return it. Running servers take only it from then on."""
+    made = _new_account()
+    key = RootKey(made["access_key_id"], made["secret_access_key"])
+    account = {"account_id": settings.account_id, **asdict(key), "rotated": True}
+    _replace(settings.store_home / ACCOUNT_FILE, _encode(account))
+    return key
+
+
+def current_root_key(settings: Settings) -> RootKey:
+    """Return the root key: the one that the server was started with, unless it was rotated since. Raises OSError."""
+    saved = _read_json(settings.store_home / ACCOUNT_FILE)
+    if not saved.get("rotated"):
+        return settings.root_key
+    return RootKey(saved["access_key_id"], saved["secret_access_key"])
 
 
 def save_port(settings: Settings, port: int) -> None:

@@ -89,7 +89,7 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             files=BlobStore(settings.data / "objects", keys),
             reserve=DiskReserve(settings.data / "reserve"),
             kinds=kinds.discover(),
-            access=AccessCache(Generation(settings.data / "access-generation")),
+            access=AccessCache(Generation(settings.access_generation)),
             engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )

@@ -28,7 +28,7 @@ class Caller:
     source_identity: str = ""
     provider: str = ""  # the ARN of the provider that proved who has assumed the role
     subject: str = ""  # who that is, to the provider
-    issuing_key: str = ""  # the access key that a session of a user was requested with, and ends with
+    issuing_key: str = ""  # the access key that a session was requested with, and ends with
     issued_at: float = 0.0  # of temporary credentials
 
     @property

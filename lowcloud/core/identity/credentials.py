@@ -18,6 +18,7 @@ from lowcloud.core.identity.roles import ROLE, Role
 from lowcloud.core.identity.sessions import Credentials
 from lowcloud.core.identity.users import USER, User
 from lowcloud.core.policies.requests import PrincipalKind
+from lowcloud.home import settings
 
 T = TypeVar("T")
 
@@ -64,25 +65,30 @@ def _find(context: Context, access_key_id: str, session_token: str | None, look:
 
 
 def _lasting(context: Context, access_key_id: str, look: _Look) -> Credentials:
-    root = context.settings.root_key
+    root = of_root(context)
     if access_key_id == root.access_key_id:
-        return context.access.get(("root key", access_key_id), lambda: _of_root(context))
+        return root
     found = _active_key(context, access_key_id, look)
     if found is None:
         raise UnknownKeyError(f"No active access key {access_key_id!r} exists here.")
     return found
 
 
-def _of_root(context: Context) -> Credentials:
-    root = context.settings.root_key
-    caller = Caller(context.settings.account_id, root.access_key_id)
-    return Credentials(root.access_key_id, root.secret_access_key, caller)
+def of_root(context: Context) -> Credentials:
+    """Return the root's key. It is in a small file, not in the database."""
+
+    def read() -> Credentials:
+        root = settings.current_root_key(context.settings)
+        caller = Caller(context.settings.account_id, root.access_key_id)
+        return Credentials(root.access_key_id, root.secret_access_key, caller)
+
+    return context.access.get("root key", read)
 
 
 def _of_existing(context: Context, session: Credentials, look: _Look) -> Credentials:
     """Return a session if its principal still exists, under the name that it has now. Raises UnknownKeyError."""
     caller = session.caller
-    if caller.issuing_key and _active_key(context, caller.issuing_key, look) is None:
+    if caller.issuing_key and not _is_active(context, caller.issuing_key, look):
         raise UnknownKeyError("The access key that these credentials were requested with is not active any more.")
     if caller.kind is PrincipalKind.ROLE_SESSION:
         if _role(context, caller, look) is None:
@@ -94,6 +100,10 @@ def _of_existing(context: Context, session: Credentials, look: _Look) -> Credent
         if caller.kind is PrincipalKind.USER and (user.name, user.path) != (caller.name, caller.path):
             return replace(session, caller=replace(caller, name=user.name, path=user.path))
     return session
+
+
+def _is_active(context: Context, key_id: str, look: _Look) -> bool:
+    return key_id == of_root(context).access_key_id or _active_key(context, key_id, look) is not None
 
 
 def _active_key(context: Context, key_id: str, look: _Look) -> Credentials | None:

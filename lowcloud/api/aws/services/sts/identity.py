@@ -4,7 +4,7 @@ from lowcloud.api.aws.access.permissions import NOTHING, on_any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
-from lowcloud.core.identity import access_keys
+from lowcloud.core.identity import access_keys, credentials
 from lowcloud.core.identity.callers import Caller
 
 
@@ -17,7 +17,7 @@ def get_caller_identity(context: Context, caller: Caller, request: Request) -> A
 def get_access_key_info(context: Context, caller: Caller, request: Request) -> Answer:
     """Of users' keys and the root's: a session's key is in its token alone."""
     key_id = request["AccessKeyId"]
-    if key_id == context.settings.root_key.access_key_id:
+    if key_id == credentials.of_root(context).access_key_id:
         return {"Account": context.settings.account_id}
     if key_id == caller.access_key_id:
         return {"Account": caller.account_id}

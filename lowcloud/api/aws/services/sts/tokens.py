@@ -18,7 +18,7 @@ ROOT_SECONDS = 3600  # default and maximum of the root of an account
 @operation("sts", "GetSessionToken", NOTHING, refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
 def get_session_token(context: Context, caller: Caller, request: Request) -> Answer:
     _refuse_sessions(caller, "GetSessionToken")
-    issuing = replace(caller, issuing_key=_issuing_key(caller))
+    issuing = replace(caller, issuing_key=caller.access_key_id)
     return {"Credentials": credentials(sessions.issue(context, issuing, _seconds(caller, request)))}
 
 
@@ -34,7 +34,7 @@ def get_federation_token(context: Context, caller: Caller, request: Request) -> 
         unique_id=caller.unique_id,
         policies=limits.policies or (),
         tags=limits.tags,
-        issuing_key=_issuing_key(caller),
+        issuing_key=caller.access_key_id,
     )
     session = sessions.issue(context, federated, _seconds(caller, request))
     user = {"FederatedUserId": federated.principal_id, "Arn": federated.arn}
@@ -44,10 +44,6 @@ def get_federation_token(context: Context, caller: Caller, request: Request) -> 
 def _refuse_sessions(caller: Caller, operation_name: str) -> None:
     if caller.is_temporary:
         raise denied(f"Cannot call {operation_name} with session credentials")
-
-
-def _issuing_key(caller: Caller) -> str:
-    return "" if caller.is_root else caller.access_key_id
 
 
 def _seconds(caller: Caller, request: Request) -> int:
