@@ -76,6 +76,17 @@ def verify(chain: Chain, links: Iterable[Link]) -> Iterator[str]:
         yield f"record {chain.last}, the last one, is not the one that was sealed: it or records before it were changed"
 
 
+def intact(chain: Chain, links: Iterable[Link]) -> Iterator[Link]:
+    """Yield the records of a chain, which are sorted by number, up to the first that is missing, changed or noted."""
+    latest = bytes.fromhex(chain.before)
+    for expected, link in enumerate(links, chain.first):
+        is_next = link.number == expected and link.number <= chain.last and link.number not in chain.damaged_before
+        if not is_next or hash_of(latest, link.number, link.document) != link.hash:
+            return
+        yield link
+        latest = link.hash
+
+
 def seal(keys: KeyRing, chain: Chain) -> bytes:
     """Return the ends of a chain in a form that only the holder of the key can make."""
     return keys.seal(json.dumps(asdict(chain)).encode(), _PURPOSE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -99,7 +100,7 @@ def verify(context: Context, verified: Verified) -> Iterator[str]:
 def remove_before(context: Context, time: float, limit: int) -> int:
     """Remove at most `limit` of the oldest records if they are older; the rest of the chain can still be verified.
 
-    Returns how many it has removed. Leaves a chain that is damaged as it is.
+    Returns how many it has removed. Nothing is removed from where the chain is damaged on: that stays visible.
     """
     return context.database.apply(lambda connection: _remove_before(connection, context.keys, time, limit))
 
@@ -112,22 +113,24 @@ def _remove_before(connection: Connection, keys: KeyRing, time: float, limit: in
         chain = chains.unseal(keys, sealed)
     except TamperedError:
         return 0  # `lowcloud check` reports it
-    rows = select(_ROWS.number, _ROWS.hash, _ROWS.time).where(_ROWS.number >= chain.first)
-    removed = None
-    for row in connection.execute(rows.order_by(_ROWS.number).limit(limit)):
-        if row.time >= time or row.number != (removed.number + 1 if removed else chain.first):
-            break
-        removed = row
-    if removed is None:
+    rows = select(_ROWS.number, _ROWS.document, _ROWS.hash).where(_ROWS.number >= chain.first)
+    oldest = connection.execute(rows.order_by(_ROWS.number).limit(limit))
+    links = (Link(row.number, row.document, bytes(row.hash)) for row in oldest)
+    old = list(takewhile(lambda link: _is_older(link, time), chains.intact(chain, links)))
+    if not old:
         return 0
-    connection.execute(delete(audit_records).where(_ROWS.number.between(chain.first, removed.number)))
-    damaged = {number: before for number, before in chain.damaged_before.items() if number > removed.number}
-    _save(
-        connection,
-        keys,
-        replace(chain, first=removed.number + 1, before=removed.hash.hex(), damaged_before=damaged),
-    )
-    return int(removed.number - chain.first + 1)
+    newest = old[-1]
+    connection.execute(delete(audit_records).where(_ROWS.number.between(chain.first, newest.number)))
+    _save(connection, keys, replace(chain, first=newest.number + 1, before=newest.hash.hex()))
+    return len(old)
+
+
+def _is_older(link: Link, time: float) -> bool:
+    """Return whether a record is older, by what its hash covers: its column could say anything."""
+    try:
+        return from_document(link.document).time < time
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _to_extend(connection: Connection, keys: KeyRing, now: float) -> Chain:

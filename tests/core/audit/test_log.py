@@ -127,6 +127,24 @@ def test_old_records_are_removed_and_the_rest_can_be_verified(context: Context) 
     assert verify(context) == ["record 4 is missing"]
 
 
+def test_records_that_only_their_column_calls_old_are_kept_and_the_change_stays_visible(context: Context) -> None:
+    append(context, *(record(context, id=str(number), time=1e9) for number in range(3)))
+    with context.database.transaction() as connection:
+        connection.execute(update(audit_records).values(time=0.0))
+    assert log.remove_before(context, 1e6, 10) == 0
+    assert verify(context) == [f"record {number} is filed under values that are not its own" for number in (1, 2, 3)]
+
+
+def test_nothing_is_removed_from_where_the_chain_is_damaged_on(context: Context) -> None:
+    filled(context)
+    with context.database.transaction() as connection:
+        forged = to_document(record(context, id="forged", time=3.0))
+        connection.execute(update(audit_records).where(audit_records.c.number == 3).values(document=forged))
+    assert log.remove_before(context, 100.0, 10) == 2
+    assert log.remove_before(context, 100.0, 10) == 0
+    assert "record 3 or the one before it was changed" in verify(context)
+
+
 def test_a_log_whose_records_are_all_old_goes_on(context: Context) -> None:
     filled(context, 3)
     assert log.remove_before(context, context.now(), 2) == 2
@@ -174,5 +192,6 @@ def test_nobody_waits_for_a_database_that_cannot_be_written_and_nothing_is_lost(
             writer.of(context).add_awaited(context, record(context, id=str(number), time=float(number))).result(60)
     wait_for(lambda: len(log.find(context, Query(context.account_id), 10)) == 3)
     writer.of(context).add_awaited(context, record(context, id="3", time=3.0)).result(60)
+    wait_for(lambda: len(log.find(context, Query(context.account_id), 10)) == 4)
     assert [found.id for _, found in log.find(context, Query(context.account_id), 10)] == ["3", "2", "1", "0"]
     assert verify(context) == []
