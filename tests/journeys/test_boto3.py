@@ -193,7 +193,7 @@ def test_a_connection_can_be_reused_after_an_empty_or_refused_body(boto, bucket)
         boto.put_object(Bucket=bucket, Key=f"full {turn}", Body=b"some")
         for size in (4, 2 * MIB):
             with pytest.raises(boto.exceptions.NoSuchBucket):
-                boto.put_object(Bucket="no-such-bucket-here", Key="k", Body=bytes(size))
+                boto.put_object(Bucket="no-such-sagemaker-bucket", Key="k", Body=bytes(size))
             with pytest.raises(ClientError, match="PreconditionFailed"):
                 boto.put_object(Bucket=bucket, Key=f"full {turn}", Body=bytes(size), IfNoneMatch="*")
     assert keys(boto, bucket) == [*(f"empty {turn}" for turn in range(3)), *(f"full {turn}" for turn in range(3))]
@@ -203,7 +203,7 @@ def test_errors_are_the_exception_classes_of_the_client(boto, bucket):
     with pytest.raises(boto.exceptions.NoSuchKey):
         boto.get_object(Bucket=bucket, Key="nothing")
     with pytest.raises(boto.exceptions.NoSuchBucket):
-        boto.list_objects_v2(Bucket="no-such-bucket-here")
+        boto.list_objects_v2(Bucket="no-such-sagemaker-bucket")
     with pytest.raises(boto.exceptions.NoSuchUpload):
         boto.list_parts(Bucket=bucket, Key="k", UploadId="none")
     with pytest.raises(ClientError, match="404"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.core.context import Context
 
-ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[\x21-\x7e]+/)?(?P<name>[\w+=,.@-]{1,64})")
-SAGEMAKER = re.compile(r"arn:aws[a-z-]*:sagemaker:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<subject>[a-z-]+/.+)")
+ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?:[\x21-\x7e]+/)?(?P<name>[\w+=,.@-]{1,64})")
+SAGEMAKER = re.compile(r"arn:aws:sagemaker:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<subject>[a-z-]+/.+)")
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ def of_sagemaker(context: Context, subject: str) -> str:
 
 
 def subject_of(context: Context, arn: str) -> str:
-    """Return the subject in a SageMaker ARN. Raises AwsError for any other ARN or another account."""
+    """Return the subject in a SageMaker ARN. Raises AwsError for any other ARN, another account or region."""
     match = SAGEMAKER.fullmatch(arn)
-    if match is None or match["account"] != context.settings.account_id:
+    here = (context.settings.region, context.account_id)
+    if match is None or (match["region"], match["account"]) != here:
         raise AwsError("ValidationException", f"Invalid resource ARN: {arn}")
     return match["subject"]
 

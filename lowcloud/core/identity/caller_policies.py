@@ -115,4 +115,4 @@ def _session_policies(context: Context, caller: Caller) -> tuple[Policy, ...]:
         else compiled(one, "")
         for one in caller.policies
     ]
-    return tuple(policy for policy in found if policy is not None)
+    return tuple(policy or compiled(_NOTHING, "a deleted session policy") for policy in found)

@@ -3,22 +3,24 @@
 The inputs and outputs of a job or model are read and written by the cloud, but with the rights of its role.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError
 from lowcloud.core.identity import access, caller_facts, refusals, sessions
 from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.policies.evaluation import Grant, ResourceAccess
-from lowcloud.core.policies.requests import NO_FACTS, Facts
+from lowcloud.core.policies.requests import NO_FACTS, Facts, LazyFacts, Values
 from lowcloud.core.storage.access import bucket_access
 from lowcloud.core.storage.objects import listings, objects
 from lowcloud.core.storage.objects.versions import Object, Version
 
 ListGrant = tuple[str, str]  # what an access control list must grant: ("bucket" or "object": whose, the permission)
+_TAG_PREFIX = "s3:existingobjecttag/"
 READ_OBJECT: ListGrant = ("object", "read")
 
 
@@ -43,7 +45,25 @@ def permission(
         return bucket_access.granted_by_lists(context, bucket, key or "", version, grant, principal)
 
     resource = f"arn:aws:s3:::{bucket}" if key is None else f"arn:aws:s3:::{bucket}/{key}"
+    if key is not None:
+        facts = LazyFacts(NO_FACTS, _tag_finder(context, bucket, key, version), facts)
     return Permission(action, resource, owner, facts, find_access, find_grant if grant else None)
+
+
+def _tag_finder(context: Context, bucket: str, key: str, version: str | None) -> Callable[[str], Values | None]:
+    """Return a function that finds the tags of the object that exists, if a condition asks for them."""
+
+    def find(name: str) -> Values | None:
+        if not name.startswith(_TAG_PREFIX):
+            return None
+        try:
+            found = objects.head(context, bucket, key, version=version)
+        except CloudError:
+            return None
+        wanted = name.removeprefix(_TAG_PREFIX)
+        return tuple(value for tag, value in found.metadata.tags.items() if tag.lower() == wanted) or None
+
+    return find
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Inputs of work: source names for objects, and reading the objects that they refer to."""
 
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
@@ -14,12 +15,14 @@ from lowcloud.engine.work import Input, StagingError
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import BlobMissingError
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
 
 def parse_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and key (or prefix) of "s3://bucket/key". Raises InvalidError."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket:
+    if scheme != "s3" or not _BUCKET.fullmatch(bucket):
         raise InvalidError(f"{uri!r} is not an S3 URI; write s3://bucket/key.")
     return bucket, key
 

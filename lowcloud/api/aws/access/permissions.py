@@ -8,10 +8,12 @@ names a resource of the operation's service by the rest of its ARN, with the mem
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lowcloud.api.aws.access.calls import Access, Call
 from lowcloud.core import resources, tags
 from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity import arns
 from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.arns import AWS_ACCOUNT
 from lowcloud.core.policies.requests import NO_FACTS, Facts, LazyFacts, Values, combined
@@ -55,7 +57,7 @@ class PassesRole:
     service: str
 
     def __call__(self, call: Call) -> Iterator[Permission]:
-        arn = call.request.get(self.member, "")
+        arn = canonical(call, call.request.get(self.member, ""))
         if account_of(arn) == call.context.account_id:  # the operation refuses the roles of other accounts
             facts = combined({"iam:passedtoservice": (self.service,)}, call.facts)
             yield permission(call, "iam:PassRole", arn, facts)
@@ -121,10 +123,24 @@ def arn_of(call: Call, service: str, template: str) -> str:
     names = _MEMBER.findall(template)
     values = {name: str(call.request.get(name) or "*") for name in names}
     if template.startswith("{") and values[names[0]].startswith("arn:"):
-        return values[names[0]]
+        return canonical(call, values[names[0]])
     prefix, slash, name = _MEMBER.sub(lambda match: _name(values[match[1]]), template).partition("/")
     head = ARN_HEADS[service].format(region=call.context.settings.region, account=call.context.account_id)
     return f"{head}{prefix}{slash}{_spelling(call, prefix, name)}"
+
+
+def canonical(call: Call, arn: str) -> str:
+    """Return an ARN from a request as policies write it, so that no other spelling of it evades them.
+
+    The operation refuses an ARN of another region, partition or account, and a role with another path.
+    """
+    if arn.startswith("arn:aws:sagemaker:"):
+        head, _, subject = arn.rpartition(":")
+        prefix, slash, name = subject.partition("/")
+        return f"{head}:{prefix}{slash}{_spelling(call, prefix, name)}"
+    entity = _entity_of(call, arn)
+    sort = arn.rpartition(":")[2].partition("/")[0]
+    return arn if entity is None else arns.of(entity.account, sort, entity.path, entity.name)
 
 
 def permission(call: Call, action: str, arn: str, facts: Facts) -> Permission:
@@ -142,6 +158,27 @@ def account_of(arn: str) -> str:
 def _name(value: str) -> str:
     """Return the name in a member that may be an ARN as well."""
     return value.partition("/")[2] if value.startswith("arn:") else value
+
+
+def _entity_of(call: Call, arn: str) -> Any:
+    """Return the user, group, role, policy or instance profile that an ARN names, or None if it names none."""
+    parts = arns.parse(arn)
+    kind = None if parts is None else call.context.kinds.find(parts.sort)
+    if parts is None or kind is None or parts.account_id != call.context.account_id:
+        return None
+    try:
+        return resources.find(call.context, kind, parts.name)
+    except NotFoundError:
+        return None
+
+
+def _tag_subject(call: Call, arn: str) -> str:
+    """Return under what the tags of a resource are stored."""
+    account, rest = arn.split(":", 5)[4:] if arn.count(":") >= 5 else ("", arn)
+    if rest.startswith("oidc-provider/"):
+        return f"oidc-provider/{account}/{rest.partition('/')[2]}"
+    entity = _entity_of(call, arn)
+    return rest if entity is None else str(entity.id)
 
 
 def _spelling(call: Call, prefix: str, name: str) -> str:
@@ -166,7 +203,7 @@ def _tag_finder(call: Call, action: str, arn: str) -> Callable[[str], Values | N
         if not key.startswith(prefixes):
             return None
         if not loaded:
-            subject = arn.split(":", 5)[-1]
+            subject = _tag_subject(call, arn)
             for name, value in tags.of_many(call.context, [subject]).get(subject, {}).items():
                 found[name.lower()] = (*found.get(name.lower(), ()), value)
             loaded = True

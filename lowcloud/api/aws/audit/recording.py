@@ -42,7 +42,8 @@ class Recorder:
         context, is_refused = self._context, _is_refused(exchange)
         if not is_refused and (exchange.target is None or not self._is_recorded(exchange)):
             return
-        if is_refused and exchange.caller is None and not self._admits_unproven():
+        is_unproven = exchange.caller is None or exchange.caller.is_anonymous
+        if is_unproven and (is_refused or exchange.failure) and not self._admits_unproven():
             return
         record = record_of(context, exchange, is_refused, self._omitted)
         self._omitted = 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lowcloud.api.aws.access.calls import Call
-from lowcloud.api.aws.access.permissions import on, permission
+from lowcloud.api.aws.access.permissions import canonical, on, permission
 from lowcloud.api.aws.arns import subject_of
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -53,7 +53,7 @@ def batch_put_metrics(context: Context, _caller: Caller, request: Request) -> An
 
 def _reads_metrics(call: Call) -> Iterator[Permission]:
     for query in call.request["MetricQueries"]:
-        yield permission(call, call.action, query["ResourceArn"], call.facts)
+        yield permission(call, call.action, canonical(call, query["ResourceArn"]), call.facts)
 
 
 @operation("sagemaker-metrics", "BatchGetMetrics", _reads_metrics)

@@ -2,7 +2,7 @@
 
 from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.iam.permissions import on_group, on_user
+from lowcloud.api.aws.services.iam.permissions import Renames, on_group, on_user
 from lowcloud.api.aws.services.iam.translation import describe_group, describe_user, entity_page, page
 from lowcloud.core.context import Context
 from lowcloud.core.identity import entities, groups
@@ -32,7 +32,7 @@ def list_groups_for_user(context: Context, caller: Caller, request: Request) -> 
     return page("Groups", [describe_group(group) for group in found], request)
 
 
-@operation("iam", "UpdateGroup", on_group())
+@operation("iam", "UpdateGroup", Renames(on_group(), "NewGroupName"))
 def update_group(context: Context, caller: Caller, request: Request) -> Answer:
     entities.rename(context, GROUP, request["GroupName"], request.get("NewGroupName"), request.get("NewPath"))
     return {}

@@ -37,7 +37,7 @@ class OnEntity:
         if self.when and not call.request.get(self.when):
             return
         action = self.action or call.action
-        entity = self._find(call)
+        entity = self.find(call)
         if entity is None:
             arn = self._arn_of_missing(call)
             yield Permission(action, arn, call.context.account_id, combined(_facts(call), call.facts))
@@ -56,7 +56,7 @@ class OnEntity:
 
         yield Permission(action, arn, entity.account, LazyFacts(known, find, call.facts))
 
-    def _find(self, call: Call) -> Any:
+    def find(self, call: Call) -> Any:
         """Return the entity, or None if there is none of this name."""
         name = call.request.get(self.member)
         if name is None and self.kind is USER and call.caller.kind is PrincipalKind.USER:
@@ -71,6 +71,24 @@ class OnEntity:
     def _arn_of_missing(self, call: Call) -> str:
         account, name = call.context.account_id, call.request.get(self.member, "*")
         return arns.of(account, self.kind.prefix, call.request.get("Path", "/"), name)
+
+
+@dataclass(frozen=True)
+class Renames:
+    """Needs what `need` does on an entity, also under the name and path that it is to have."""
+
+    need: OnEntity
+    new_name: str  # the member of the request
+
+    def __call__(self, call: Call) -> Iterator[Permission]:
+        yield from self.need(call)
+        request, account, prefix = call.request, call.context.account_id, self.need.kind.prefix
+        if "NewPath" not in request and self.new_name not in request:
+            return
+        entity = self.need.find(call)
+        path = request.get("NewPath") or (entity.path if entity else "/")
+        name = request.get(self.new_name) or (entity.name if entity else request[self.need.member])
+        yield Permission(call.action, arns.of(account, prefix, path, name), account, call.facts)
 
 
 def on_user(action: str = "") -> OnEntity:

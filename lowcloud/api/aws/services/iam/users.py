@@ -3,7 +3,7 @@
 from lowcloud.api.aws.access.permissions import on_any
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.errors import no_such_entity
-from lowcloud.api.aws.services.iam.permissions import on_user, tagged
+from lowcloud.api.aws.services.iam.permissions import Renames, on_user, tagged
 from lowcloud.api.aws.services.iam.translation import (
     boundary_of,
     describe_user,
@@ -46,7 +46,7 @@ def list_users(context: Context, caller: Caller, request: Request) -> Answer:
     return entity_page(context, USER, "Users", request, describe_user)
 
 
-@operation("iam", "UpdateUser", on_user())
+@operation("iam", "UpdateUser", Renames(on_user(), "NewUserName"))
 def update_user(context: Context, caller: Caller, request: Request) -> Answer:
     entities.rename(context, USER, request["UserName"], request.get("NewUserName"), request.get("NewPath"))
     return {}

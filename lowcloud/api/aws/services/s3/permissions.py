@@ -4,7 +4,7 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 Guide, "Required permissions for Amazon S3 API operations".
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +18,9 @@ from lowcloud.core.identity import access, object_access
 from lowcloud.core.identity.access import AccessDeniedError, Permission
 from lowcloud.core.identity.callers import Caller
 from lowcloud.core.identity.object_access import READ_OBJECT, ListGrant
-from lowcloud.core.policies.requests import Facts, LazyFacts, Values
+from lowcloud.core.policies.requests import Facts, Values, combined
 from lowcloud.core.storage.objects import objects
+from lowcloud.core.storage.objects.copies import CopySource
 
 READ_BUCKET, WRITE_BUCKET = ("bucket", "read"), ("bucket", "write")
 READ_BUCKET_LIST, WRITE_BUCKET_LIST = ("bucket", "read-list"), ("bucket", "write-list")
@@ -160,8 +161,12 @@ class CopiesObject:
         source = parse_copy_source(call.request)
         yield object_permission(call, "s3:GetObject", source.key, source.version, READ_OBJECT, bucket=source.bucket)
         yield permission(call, "s3:PutObject", call.request["Bucket"], call.request["Key"], grant=WRITE_BUCKET)
-        if self.copies_tags:
-            yield from member_permissions(call)
+        if not self.copies_tags:
+            return
+        yield from member_permissions(call)
+        if call.request.get("TaggingDirective") != "REPLACE" and _has_tags(call, source):
+            yield object_permission(call, "s3:GetObjectTagging", source.key, source.version, bucket=source.bucket)
+            yield permission(call, "s3:PutObjectTagging", call.request["Bucket"], call.request["Key"])
 
 
 def deletes_object(call: Call, item: Mapping[str, Any] | None = None) -> Iterator[Permission]:
@@ -220,8 +225,7 @@ def permission(
     """Return the permission of an action on a bucket or, with `key`, on an object."""
     context, owner = call.context, call.context.account_id
     known = {**_request_facts(call.request), "s3:resourceaccount": (owner,)}
-    finds = _no_tags if key is None else _tag_finder(call, bucket, key, version)
-    facts = LazyFacts(known, finds, call.facts)
+    facts = combined(known, call.facts)
     needed = object_access.permission(context, call.caller, action, bucket, key, version, facts, grant)
     is_repair = action in _REPAIRS and call.caller.is_root and call.caller.account_id == owner
     return replace(needed, find_access=None) if is_repair else needed
@@ -261,21 +265,10 @@ def _tag_facts(request: Mapping[str, Any]) -> Facts:
     return {**of_key, "s3:requestobjecttagkeys": tuple(tags)}
 
 
-def _no_tags(_key: str) -> None:
-    """Return that buckets have no tags that conditions ask about."""
-
-
-def _tag_finder(call: Call, bucket: str, key: str, version: str | None) -> Callable[[str], Values | None]:
-    """Return a function that finds the tags of the object that exists, if a condition asks for them."""
-
-    def find(name: str) -> Values | None:
-        if not name.startswith("s3:existingobjecttag/"):
-            return None
-        try:
-            found = objects.head(call.context, bucket, key, version=version)
-        except CloudError:
-            return None
-        wanted = name.partition("/")[2]
-        return tuple(value for tag, value in found.metadata.tags.items() if tag.lower() == wanted) or None
-
-    return find
+def _has_tags(call: Call, source: CopySource) -> bool:
+    """Return whether a copy gets tags from its source."""
+    try:
+        found = objects.head(call.context, source.bucket, source.key, version=source.version)
+    except CloudError:
+        return False  # the operation says why
+    return bool(found.metadata.tags)

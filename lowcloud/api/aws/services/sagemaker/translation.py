@@ -10,7 +10,7 @@ from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.identity import trust
+from lowcloud.core.identity import arns, trust
 from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.staging import inputs
@@ -71,6 +71,9 @@ def require_role(context: Context, arn: str, source: str) -> None:
     try:
         found = resources.find(context, ROLE, role.name)
     except NotFoundError:
+        found = None
+    # Policies were asked about the ARN that was given, so another role's path in it is another role.
+    if found is not None and arn != arns.of(found.account, "role", found.path, found.name):
         found = None
     if found is None or not trust.trusts_service(context, found, SERVICE_PRINCIPAL, of_sagemaker(context, source)):
         raise invalid(
