@@ -1,8 +1,11 @@
 """What was read a moment ago is cached, and never past a change."""
 
+from pathlib import Path
+
 import pytest
 
-from lowcloud.core.context import CACHED_VALUES, NotCachedError, ReadCache, WakeSignal
+from lowcloud.core.context import CACHED_VALUES, AccessCache, NotCachedError, ReadCache, WakeSignal
+from lowcloud.store.generation import Generation
 
 
 def test_a_value_is_read_once_until_the_wake_signal():
@@ -48,12 +51,30 @@ def test_a_cache_does_not_grow_with_what_is_asked_for():
     assert cache.get(("access key", 0), lambda: "read again") == "read again"
 
 
-def test_what_is_known_is_not_read():
-    cache = ReadCache()
+def test_what_is_known_is_not_read(tmp_path: Path) -> None:
+    cache = AccessCache(Generation(tmp_path / "generation"))
     with pytest.raises(NotCachedError):
         cache.known("key", lambda: "value")
     cache.get("key", lambda: "value")
     assert cache.known("key", lambda: "another") == "value"
-    cache.clear()
+    cache.invalidate()
     with pytest.raises(NotCachedError):
         cache.known("key", lambda: "value")
+
+
+def test_a_change_in_another_process_is_seen_at_once(tmp_path: Path) -> None:
+    here, there = (AccessCache(Generation(tmp_path / "generation")) for _ in range(2))
+    assert here.get("key", lambda: "before") == "before"
+    there.invalidate()
+    assert here.get("key", lambda: "after") == "after"
+
+
+def test_what_was_read_before_a_change_is_not_kept(tmp_path: Path) -> None:
+    cache = AccessCache(Generation(tmp_path / "generation"))
+
+    def read_during_a_change() -> str:
+        cache.invalidate()
+        return "before"
+
+    assert cache.get("key", read_during_a_change) == "before"
+    assert cache.get("key", lambda: "after") == "after"

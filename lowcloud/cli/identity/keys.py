@@ -6,10 +6,11 @@ import typer
 
 from lowcloud.cli.terminal.connection import load_settings
 from lowcloud.cli.terminal.output import Home, Yes, confirm, fail, of_home, say
+from lowcloud.cli.terminal.parser import Command, Group
 from lowcloud.home import settings as home_settings
 from lowcloud.store.generation import Generation
 
-app = typer.Typer(no_args_is_help=True, help="Replace the root key of this cloud.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Replace the root key of this cloud.")
 KEY_VARIABLE = "LOWCLOUD_ROOT_ACCESS_KEY_ID"
 
 
@@ -18,7 +19,7 @@ def keys() -> None:
     """Replace the root key of this cloud."""
 
 
-@app.command()
+@app.command(cls=Command)
 def rotate(yes: Yes = False, home: Home = None) -> None:
     """Replace the root key by a new one. The former one, and sessions requested with it, end at once."""
     if KEY_VARIABLE in os.environ:
