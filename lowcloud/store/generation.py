@@ -19,7 +19,10 @@ class Generation:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size < BYTES:
-                os.ftruncate(descriptor, BYTES)
+                os.pwrite(
+                    descriptor, bytes(BYTES), 0
+                )  # takes its block now: a write to memory cannot report a full disk
+                os.fsync(descriptor)
             self._memory = mmap.mmap(descriptor, BYTES)
         finally:
             os.close(descriptor)
