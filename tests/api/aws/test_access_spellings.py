@@ -25,9 +25,11 @@ class As:
     def __init__(self, server: Server, name: str, *statements: dict[str, Any]):
         iam = server.client("iam")
         iam.create_user(UserName=name)
-        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        if statements:
+            document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
         key = iam.create_access_key(UserName=name)["AccessKey"]
+        self.name, self.key_id = name, key["AccessKeyId"]
         self._server = server
         self._keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
@@ -115,6 +117,14 @@ def test_tags_of_objects_count_for_models_and_copies_too(server: Server) -> None
 def test_nobody_takes_a_name_that_they_may_not_have(server: Server) -> None:
     user = As(server, "renamer", statement("Allow", "iam:UpdateUser", f"arn:aws:iam::{ACCOUNT}:user/renamer"))
     assert code(user("iam").update_user, UserName="renamer", NewUserName="boss") == "AccessDenied"
+
+
+def test_the_last_use_of_a_key_is_asked_of_its_user(server: Server) -> None:
+    key = server.client("iam").create_access_key(UserName=As(server, "key-owner").name)["AccessKey"]["AccessKeyId"]
+    own = statement("Allow", "iam:GetAccessKeyLastUsed", f"arn:aws:iam::{ACCOUNT}:user/${{aws:username}}")
+    user = As(server, "key-reader", own)
+    assert code(user("iam").get_access_key_last_used, AccessKeyId=key) == "AccessDenied"
+    user("iam").get_access_key_last_used(AccessKeyId=user.key_id)
 
 
 def test_a_session_whose_policy_was_deleted_may_do_nothing(server: Server) -> None:

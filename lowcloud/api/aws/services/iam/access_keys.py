@@ -1,10 +1,16 @@
 """IAM operations on access keys."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lowcloud.api.aws.access.calls import Call
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.iam.permissions import on_user
 from lowcloud.api.aws.services.iam.translation import page, user_name_of
 from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import access_keys
+from lowcloud.core.identity.access import Permission
 from lowcloud.core.identity.access_keys import AccessKey
 from lowcloud.core.identity.callers import Caller
 
@@ -38,7 +44,16 @@ def delete_access_key(context: Context, caller: Caller, request: Request) -> Ans
     return {}
 
 
-@operation("iam", "GetAccessKeyLastUsed", on_user())
+def _on_user_of_key(call: Call) -> Iterator[Permission]:
+    """Need the action on the user whose key the request names."""
+    try:
+        _, user_name = access_keys.find_with_user(call.context, call.request["AccessKeyId"])
+    except NotFoundError:
+        user_name = "*"
+    yield from on_user()(replace(call, request={"UserName": user_name}))
+
+
+@operation("iam", "GetAccessKeyLastUsed", _on_user_of_key)
 def get_access_key_last_used(context: Context, caller: Caller, request: Request) -> Answer:
     key, user_name = access_keys.find_with_user(context, request["AccessKeyId"])
     used = {
