@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowcloud.api.aws.access.calls import ACTION_PREFIXES, Call
+from lowcloud.api.aws.auth import signature_facts
 from lowcloud.api.aws.operations import Operation
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core.context import Context
@@ -20,7 +21,8 @@ def authorise(
 
     Raises AccessDeniedError if the caller lacks a permission that the request needs.
     """
-    facts = caller_facts.of(context, caller, facts_of_transport(context, http))
+    of_signature = signature_facts.of(http, context.now()) if operation.service == "s3" else {}
+    facts = caller_facts.of(context, caller, {**facts_of_transport(context, http), **of_signature})
     service = ACTION_PREFIXES.get(operation.service, operation.service)
     call, held = Call(context, caller, service, operation.name, request, facts), []
     for permission in operation.access(call):

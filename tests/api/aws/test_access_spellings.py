@@ -1,6 +1,8 @@
 """Names that are written in another way, and other ways to the same thing, do not evade a policy."""
 
 import json
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -33,8 +35,8 @@ class As:
         self._server = server
         self._keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
-    def __call__(self, service: str) -> Any:
-        return self._server.client(service, **self._keys)
+    def __call__(self, service: str, **options: Any) -> Any:
+        return self._server.client(service, **self._keys, **options)
 
 
 def code(call: Any, **arguments: Any) -> str:
@@ -112,6 +114,30 @@ def test_tags_of_objects_count_for_models_and_copies_too(server: Server) -> None
     copy = {"Bucket": "spelled-secrets", "Key": "copy", "CopySource": "spelled-secrets/model.tar.gz"}
     assert code(copier("s3").copy_object, **copy) == "AccessDenied"
     copier("s3").copy_object(**copy, TaggingDirective="REPLACE")
+
+
+def test_conditions_know_how_a_request_to_s3_is_signed(server: Server) -> None:
+    server.client("s3").create_bucket(Bucket="spelled-signatures")
+    server.client("s3").put_object(Bucket="spelled-signatures", Key="k", Body=b"data")
+    presigned = statement("Deny", "s3:*", StringEquals={"s3:authType": "REST-QUERY-STRING"})
+    old = statement("Deny", "s3:*", NumericGreaterThan={"s3:signatureAge": 600_000})
+    unsigned = statement("Deny", "s3:*", StringEquals={"s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+    allowed = statement("Allow", "s3:*")
+    at = {"Bucket": "spelled-signatures", "Key": "k"}
+    for name, denied, status in (("a", presigned, 403), ("b", old, 200), ("c", unsigned, 403)):
+        s3 = As(server, f"signer-{name}", allowed, denied)("s3", config={"signature_version": "s3v4"})
+        assert s3.get_object(**at)["Body"].read() == b"data"
+        assert status_of(s3.generate_presigned_url("get_object", Params=at)) == status
+    old_url = As(server, "signer-d", allowed, old)("s3").generate_presigned_url("get_object", Params=at)
+    assert status_of(old_url) == 200  # Signature Version 2, which has no time of its own
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
 
 
 def test_nobody_takes_a_name_that_they_may_not_have(server: Server) -> None:
