@@ -8,6 +8,7 @@ from typing import Any
 
 from lowcloud.api.aws.access.calls import Call
 from lowcloud.api.aws.access.permissions import register_facts, request_tag_facts
+from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.core.policies.conditions import normalise
 from lowcloud.core.policies.requests import Facts, Values
 
@@ -58,6 +59,9 @@ def facts_of(call: Call) -> Facts:
         found[key] = tuple(dict.fromkeys((*found.get(key, ()), value)))
     tags = {tag["Key"]: tag["Value"] for tag in call.request.get("Tags", ())}
     found |= request_tag_facts(tags)
+    models = [variant["ModelName"] for variant in call.request.get("ProductionVariants", ()) if "ModelName" in variant]
+    if models:
+        found["sagemaker:modelarn"] = tuple(of_sagemaker(call.context, f"model/{name}") for name in models)
     if call.operation.startswith("Create"):
         found["sagemaker:taggingaction"] = (call.operation,)
     if "TagKeys" in call.request:  # of DeleteTags

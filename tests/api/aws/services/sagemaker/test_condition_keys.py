@@ -62,7 +62,10 @@ def test_conditions_know_what_a_job_asks_for(context: Context) -> None:
     }
 
 
-def test_conditions_know_every_instance_type_of_an_endpoint(context: Context) -> None:
-    variants = [{"InstanceType": "ml.m5.large"}, {"InstanceType": "ml.c5.large"}, {"InstanceType": "ml.m5.large"}]
+def test_conditions_know_every_instance_type_and_model_of_an_endpoint(context: Context) -> None:
+    types = ("ml.m5.large", "ml.c5.large", "ml.m5.large")
+    variants = [{"ModelName": f"m{number}", "InstanceType": name} for number, name in enumerate(types)]
     found = facts(context, "CreateEndpointConfig", {"ProductionVariants": variants})
     assert found["sagemaker:instancetypes"] == ("ml.m5.large", "ml.c5.large")
+    head = f"arn:aws:sagemaker:us-east-1:{context.account_id}:model/"
+    assert found["sagemaker:modelarn"] == (f"{head}m0", f"{head}m1", f"{head}m2")
