@@ -20,7 +20,8 @@ def client(server: Server) -> JsonClient:
 def test_it_gets_what_botocore_gets(client, server):
     for number in range(3):
         server.client("sagemaker").create_model(
-            ModelName=f"listed-{number}", PrimaryContainer={"Image": "xgboost", "ModelDataUrl": "s3://bucket/model.tar.gz"}
+            ModelName=f"listed-{number}",
+            PrimaryContainer={"Image": "xgboost", "ModelDataUrl": "s3://bucket/model.tar.gz"},
         )
     found = [
         model["ModelName"] for page in client.pages("sagemaker", "ListModels", MaxResults=1) for model in page["Models"]
